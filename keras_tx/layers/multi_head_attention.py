@@ -1,0 +1,282 @@
+"""Multi-head attention with explicit masks and a key/value cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_tx.layers.validation import optional, positive_integer, rate
+
+Cache = dict[str, Any]
+
+
+@keras.saving.register_keras_serializable(package="keras_tx")
+class MultiHeadAttention(keras.layers.Layer):
+    """Scaled dot-product attention over several heads.
+
+    Computes `softmax(Q Kᵀ / √key_dim + mask) V` for each head and projects the
+    joined heads to `output_dim`. Without `value` it is self-attention, and
+    query, key and value come from **one** fused matrix product; with `value` it
+    is cross-attention, and key and value share one. The kind is settled by the
+    first call.
+
+    Masks are boolean, `True` = attend. `value_mask` (padding of the attended
+    sequence), `attention_mask` (any pattern) and `use_causal_mask` are combined
+    with a logical and. A Keras mask that travels with the attended tensor takes the
+    place of `value_mask` if that is not given. Rows of masked *queries* are computed
+    all the same, their values mean nothing. A row in which everything is masked gives
+    finite values.
+
+    The layer stores no state between calls. To decode one token at a time, pass
+    `cache` (see `empty_cache`) with `cache_index`, and take the updated cache
+    from the result; for cross-attention pass the cache that `project_source`
+    makes once for a source.
+
+    Args:
+        num_heads: number of heads, `H`.
+        key_dim: size of each head for queries and keys, `K`. It may differ from
+            `embed_dim // num_heads`.
+        value_dim: size of each head for values, `V`. Defaults to `key_dim`.
+        output_dim: size of the output. Defaults to the size of `query`.
+        dropout: rate of dropout on the attention weights. Default 0.
+        use_bias: whether the projections have biases. Default `True`.
+        kernel_initializer: initializer of the projections. Default Glorot uniform.
+
+    Call arguments:
+        query: `(B, Tq, D)`.
+        value: `(B, Tk, Ds)`, or `None` for self-attention (`Tk = Tq`).
+        value_mask: `(B, Tk)`.
+        attention_mask: `(Tq, Tk)`, `(B, Tq, Tk)` or `(B, 1 or H, Tq, Tk)`.
+        use_causal_mask: whether position `i` sees positions `<= i` only.
+        cache: `{"key": (B, H, K, L), "value": (B, H, L, V)}`.
+        cache_index: scalar, the position of the one token in `query`; the cache
+            is written there and positions after it are masked.
+        mask, query_mask: the mask that Keras fills in for self-attention (`query_mask`
+            when another tensor comes with `query`); used when `value_mask` is `None`.
+        return_attention_scores: also return the weights `(B, H, Tq, Tk)`.
+
+    Returns:
+        `(B, Tq, output_dim)`, followed by the scores if asked for, followed by
+        the updated cache if `cache_index` was given.
+
+    Raises:
+        ValueError: when sizes are not positive, when a layer built for
+            self-attention gets `value`, when more than one token comes with
+            `cache_index`, or when a cache comes without an index.
+
+    Example:
+        >>> import numpy as np, keras_tx
+        >>> attention = keras_tx.layers.MultiHeadAttention(num_heads=2, key_dim=4)
+        >>> attention(np.ones((1, 3, 8), "float32"), use_causal_mask=True).shape
+        (1, 3, 8)
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        output_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_heads = positive_integer("num_heads", num_heads)
+        self.key_dim = positive_integer("key_dim", key_dim)
+        self.value_dim = positive_integer("value_dim", key_dim if value_dim is None else value_dim)
+        self.output_dim = optional(positive_integer, "output_dim", output_dim)
+        self.dropout = rate("dropout", dropout)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, query_shape: tuple, value_shape: tuple | None = None) -> None:
+        key_size = self.num_heads * self.key_dim
+        value_size = self.num_heads * self.value_dim
+        self.is_self_attention = value_shape is None
+        if self.is_self_attention:
+            self.query_key_value = self._dense(2 * key_size + value_size, "query_key_value")
+            self.query_key_value.build(query_shape)
+        else:
+            self.query = self._dense(key_size, "query")
+            self.query.build(query_shape)
+            self.key_value = self._dense(key_size + value_size, "key_value")
+            self.key_value.build(value_shape)
+        self.output_projection = self._dense(self.output_dim or query_shape[-1], "output")
+        self.output_projection.build((*query_shape[:-1], value_size))
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.built = True
+
+    def _dense(self, units: int, name: str) -> keras.layers.Dense:
+        # A fresh initializer each time: one seeded object would repeat its values.
+        config = keras.initializers.serialize(self.kernel_initializer)
+        return keras.layers.Dense(
+            units,
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.deserialize(config),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(
+        self,
+        query: Any,
+        value: Any = None,
+        value_mask: Any = None,
+        attention_mask: Any = None,
+        use_causal_mask: bool = False,
+        cache: Cache | None = None,
+        cache_index: Any = None,
+        mask: Any = None,
+        query_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+    ) -> Any:
+        self._check_call(query, value, cache, cache_index)
+        if self.is_self_attention:
+            if value_mask is None and cache is None:
+                value_mask = query_mask if mask is None else mask
+            queries, keys, values = self._project_self(query)
+        else:
+            queries = self._split_heads(self.query(query), self.key_dim)
+            source = self.project_source(value) if cache is None else cache
+            keys, values = source["key"], source["value"]
+
+        if cache_index is not None:
+            cache_index = ops.cast(cache_index, "int32")
+            cache = _write(cache, {"key": keys, "value": values}, cache_index)
+            keys, values = cache["key"], cache["value"]
+
+        # (B, H, Tq, K) x (B, H, K, Tk) -> (B, H, Tq, Tk)
+        scores = ops.matmul(queries * self.key_dim**-0.5, keys)
+        mask = self._mask(scores, value_mask, attention_mask, use_causal_mask, cache_index)
+        if mask is not None:
+            # Adding one large number lets the kernel library fuse mask and product;
+            # exp() of what is masked is exactly 0.
+            negative = -3e4 if scores.dtype == "float16" else -1e9
+            scores = scores + ops.cast(ops.where(mask, 0.0, negative), scores.dtype)
+        weights = ops.softmax(scores, axis=-1)
+
+        # (B, H, Tq, Tk) x (B, H, Tk, V) -> (B, H, Tq, V) -> (B, Tq, H * V)
+        heads = ops.matmul(self.dropout_layer(weights, training=training), values)
+        heads = ops.transpose(heads, (0, 2, 1, 3))
+        length = ops.shape(heads)[1]
+        heads = ops.reshape(heads, (-1, length, self.num_heads * self.value_dim))
+        results = [self.output_projection(heads)]
+        if return_attention_scores:
+            results.append(weights)
+        if cache_index is not None:
+            results.append(cache)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def project_source(self, value: Any) -> Cache:
+        """Keys and values of an attended sequence `(B, Tk, Ds)`, made once for many queries."""
+        size = self.num_heads * self.key_dim
+        projected = self.key_value(value)
+        return {
+            "key": self._split_keys(projected[..., :size]),
+            "value": self._split_heads(projected[..., size:], self.value_dim),
+        }
+
+    def empty_cache(self, batch_size: Any, length: Any) -> Cache:
+        """A zero-filled self-attention cache for `length` positions."""
+        heads = (batch_size, self.num_heads)
+        return {
+            "key": ops.zeros((*heads, self.key_dim, length), self.compute_dtype),
+            "value": ops.zeros((*heads, length, self.value_dim), self.compute_dtype),
+        }
+
+    def _project_self(self, query: Any) -> tuple[Any, Any, Any]:
+        size = self.num_heads * self.key_dim
+        queries, keys, values = ops.split(self.query_key_value(query), [size, 2 * size], axis=-1)
+        return (
+            self._split_heads(queries, self.key_dim),
+            self._split_keys(keys),
+            self._split_heads(values, self.value_dim),
+        )
+
+    def _split_heads(self, x: Any, size: int) -> Any:
+        # (B, T, H * size) -> (B, H, T, size)
+        x = ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, size))
+        return ops.transpose(x, (0, 2, 1, 3))
+
+    def _split_keys(self, x: Any) -> Any:
+        # (B, T, H * K) -> (B, H, K, T): keys are kept transposed, as the product needs them.
+        x = ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.key_dim))
+        return ops.transpose(x, (0, 2, 3, 1))
+
+    def _mask(
+        self, scores: Any, value_mask: Any, attention_mask: Any, causal: bool, cache_index: Any
+    ) -> Any:
+        """All masks joined to one that broadcasts to `(B, H, Tq, Tk)`, or `None`."""
+        masks = []
+        if value_mask is not None:
+            masks.append(ops.cast(value_mask, "bool")[:, None, None, :])
+        if attention_mask is not None:
+            attention_mask = ops.cast(attention_mask, "bool")
+            rank = len(attention_mask.shape)
+            masks.append(attention_mask[:, None] if rank == 3 else attention_mask)
+        if causal and cache_index is None:
+            rows, columns = (ops.arange(ops.shape(scores)[axis]) for axis in (-2, -1))
+            masks.append(columns[None, :] <= rows[:, None])
+        if cache_index is not None:
+            masks.append(ops.arange(ops.shape(scores)[-1]) <= cache_index)
+        joined = None
+        for mask in masks:
+            joined = mask if joined is None else ops.logical_and(joined, mask)
+        return joined
+
+    def _check_call(self, query: Any, value: Any, cache: Any, cache_index: Any) -> None:
+        if self.is_self_attention and value is not None:
+            raise ValueError(
+                f"Layer {self.name!r} was built for self-attention and expected no value. "
+                f"Received: value of shape {tuple(value.shape)}"
+            )
+        if not self.is_self_attention and value is None and cache is None:
+            raise ValueError(
+                f"Layer {self.name!r} was built for cross-attention and expected a value or a "
+                "cache. Received: value=None, cache=None"
+            )
+        if not self.is_self_attention and cache_index is not None:
+            raise ValueError(
+                f"Layer {self.name!r} was built for cross-attention and expected no cache_index. "
+                f"Received: cache_index={cache_index}"
+            )
+        if cache_index is not None and (query.shape[1] != 1 or cache is None):
+            raise ValueError(
+                "cache_index expected a cache and a query of one token. "
+                f"Received: query of shape {tuple(query.shape)}, cache={cache and list(cache)}"
+            )
+        if self.is_self_attention and cache is not None and cache_index is None:
+            raise ValueError(
+                f"Layer {self.name!r} expected a cache_index with the cache. "
+                "Received: cache_index=None"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "output_dim": self.output_dim,
+            "dropout": self.dropout,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def _write(cache: Cache, new: Cache, index: Any) -> Cache:
+    # A select over the whole cache instead of slice_update: that one is an XLA-only
+    # operation, which TensorFlow Serving refuses to load.
+    here = ops.arange(ops.shape(cache["value"])[2]) == index
+    return {
+        "key": ops.where(here, new["key"], cache["key"]),  # (B, H, K, 1) -> (B, H, K, L)
+        "value": ops.where(here[:, None], new["value"], cache["value"]),  # (B, H, L, V)
+    }
