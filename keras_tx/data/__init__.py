@@ -1,0 +1,43 @@
+"""Files to examples: readers for real corpora, seeded splits, named downloads and a small sample.
+
+Everything here is plain Python and NumPy; reading a corpus needs no TensorFlow.
+"""
+
+from keras_tx.data.batching import TokenBatches, batch_dataset
+from keras_tx.data.download import DATASETS, Dataset, DownloadError, download
+from keras_tx.data.examples import LabelledTexts, SentencePairs
+from keras_tx.data.readers_labelled import (
+    read_imdb,
+    read_imdb_unlabelled,
+    read_labelled,
+    read_labelled_folder,
+    read_labelled_table,
+)
+from keras_tx.data.readers_parallel import read_pairs, read_parallel, read_tab_pairs
+from keras_tx.data.sample import sample_pairs, sample_reviews
+from keras_tx.data.splits import split_labelled, split_pairs
+from keras_tx.data.token_sequences import TokenSequences
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DownloadError",
+    "LabelledTexts",
+    "SentencePairs",
+    "TokenBatches",
+    "TokenSequences",
+    "batch_dataset",
+    "download",
+    "read_imdb",
+    "read_imdb_unlabelled",
+    "read_labelled",
+    "read_labelled_folder",
+    "read_labelled_table",
+    "read_pairs",
+    "read_parallel",
+    "read_tab_pairs",
+    "sample_pairs",
+    "sample_reviews",
+    "split_labelled",
+    "split_pairs",
+]

@@ -1,0 +1,125 @@
+"""Batches of sequences of similar length, with a bounded number of tokens each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+
+class TokenBatches:
+    """A plan of batches: which examples stand together, in which order.
+
+    Examples are sorted by length, cut into batches whose padded size
+    `examples × longest` stays within `tokens_per_batch`, and the batches are shuffled.
+    Who stands beside whom among equal lengths, and the order, change from epoch to
+    epoch; the number of batches does not. The plan of an epoch depends only on the
+    seed and the epoch, so a stopped training goes on exactly where it was.
+
+    Args:
+        lengths: `(N,)` or `(N, K)` integers, the tokens of each example (in each of
+            its K parts; the longest part counts).
+        tokens_per_batch: the most padded tokens in a batch. An example longer than
+            that stands alone.
+        shuffle: whether to shuffle. Default `True`; `False` is for evaluation.
+        seed: of the shuffling. Default 0.
+
+    Raises:
+        ValueError: when there are no examples, or `tokens_per_batch` is not positive.
+
+    Example:
+        >>> from keras_tx.data import TokenBatches
+        >>> batches = TokenBatches([3, 9, 2, 3], tokens_per_batch=9, shuffle=False)
+        >>> [rows.tolist() for rows in batches.plan(epoch=0)]
+        [[2, 0, 3], [1]]
+
+    Source: the batching of Vaswani et al. 2017, section 5.1.
+    """
+
+    def __init__(
+        self, lengths: Any, tokens_per_batch: int, shuffle: bool = True, seed: int = 0
+    ) -> None:
+        lengths = np.asarray(lengths)
+        self.lengths = lengths[:, None] if lengths.ndim == 1 else lengths
+        if not self.lengths.size:
+            raise ValueError("lengths expected at least one example. Received: none")
+        if tokens_per_batch < 1:
+            raise ValueError(
+                "tokens_per_batch expected a positive integer. "
+                f"Received: tokens_per_batch={tokens_per_batch!r}"
+            )
+        self.longest = np.maximum(self.lengths.max(axis=1), 1)
+        self.tokens_per_batch = tokens_per_batch
+        self.shuffle = shuffle
+        self.seed = seed
+        # Sorting gives the same sequence of lengths each epoch, so the cuts stay.
+        self._cuts = self._cut(np.sort(self.longest))
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return len(self._cuts) + 1
+
+    def _cut(self, longest: np.ndarray) -> list[int]:
+        cuts, first = [], 0
+        for place, length in enumerate(longest.tolist()):
+            if place > first and length * (place + 1 - first) > self.tokens_per_batch:
+                cuts.append(place)
+                first = place
+        return cuts
+
+    def plan(self, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch, each an array of example numbers."""
+        generator = np.random.default_rng([self.seed, epoch])
+        ties = generator.permutation(len(self.longest)) if self.shuffle else self.longest
+        # Last key first: by the longest part, then the other parts, then at random.
+        order = np.lexsort((ties, *self.lengths.T, self.longest))
+        batches = np.split(order, self._cuts)
+        if self.shuffle:
+            batches = [batches[place] for place in generator.permutation(len(batches))]
+        return batches
+
+    def stream(self, first_step: int = 0) -> Iterator[np.ndarray]:
+        """All batches from `first_step` on, epoch after epoch, without end."""
+        epoch, skipped = divmod(first_step, len(self))
+        while True:
+            yield from self.plan(epoch)[skipped:]
+            epoch, skipped = epoch + 1, 0
+
+
+def batch_dataset(
+    batches: TokenBatches,
+    assemble: Callable[[np.ndarray], Any],
+    signature: Any,
+    first_step: int | None = None,
+) -> Any:
+    """A `tf.data.Dataset` of the planned batches.
+
+    Args:
+        batches: the plan.
+        assemble: makes the arrays of one batch from its example numbers.
+        signature: nested `tf.TensorSpec` of what `assemble` returns.
+        first_step: `None` (default) for one pass over epoch 0; a number for the endless
+            stream from that step on.
+
+    Returns:
+        `tf.data.Dataset`, prefetching.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf
+        >>> from keras_tx.data import TokenBatches, batch_dataset
+        >>> plan = TokenBatches([1, 1, 1], tokens_per_batch=2, shuffle=False)
+        >>> data = batch_dataset(plan, lambda rows: rows * 10, tf.TensorSpec([None], tf.int64))
+        >>> [batch.tolist() for batch in data.as_numpy_iterator()]
+        [[0, 10], [20]]
+    """
+    import tensorflow as tf
+
+    def generate() -> Iterator[Any]:
+        rows = batches.plan(0) if first_step is None else batches.stream(first_step)
+        return (assemble(numbers) for numbers in rows)
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    # Keras warns about data that ends unless it knows the number of batches.
+    count = len(batches) if first_step is None else tf.data.INFINITE_CARDINALITY
+    return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(4)
