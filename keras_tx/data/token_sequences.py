@@ -28,7 +28,7 @@ class TokenSequences:
     def __init__(
         self, parts: Iterable[tuple[Sequence[int], Sequence[int]]], padding_id: int = 0
     ) -> None:
-        parts = [(np.asarray(values, "int32"), np.asarray(sizes, "int32")) for values, sizes in parts]
+        parts = [(np.asarray(ids, "int32"), np.asarray(sizes, "int32")) for ids, sizes in parts]
         self.values = np.concatenate([np.zeros(0, "int32"), *(values for values, _ in parts)])
         self.lengths = np.concatenate([np.zeros(0, "int32"), *(sizes for _, sizes in parts)])
         if self.lengths.sum() != len(self.values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -35,6 +35,7 @@ def greedy_search(
     end_id: int,
     max_lengths: Any,
     padding_id: int = 0,
+    suppressed_ids: Sequence[int] = (),
 ) -> DecodedTokens:
     """Choose the most probable token at each step, until every sequence has ended.
 
@@ -51,6 +52,8 @@ def greedy_search(
         end_id: id that ends a sequence.
         max_lengths: `(B,)` integers, the most ids that each row may get, end included.
         padding_id: what fills the places behind the end. Default 0.
+        suppressed_ids: ids that are never chosen, however probable. Default none. The
+            scores are still those of the whole distribution.
 
     Returns:
         `DecodedTokens`; `L` is the largest of `max_lengths`.
@@ -61,7 +64,8 @@ def greedy_search(
         >>> from keras_tx.decoding import greedy_search
         >>> def step(ids, index, state):  # counts up: after token n comes n + 1
         ...     return ops.one_hot(ids[:, 0] + 1, 6) * 9.0, state
-        >>> found = greedy_search(step, (), np.array([1, 3]), end_id=5, max_lengths=np.array([9, 9]))
+        >>> start, longest = np.array([1, 3]), np.array([9, 9])
+        >>> found = greedy_search(step, (), start, end_id=5, max_lengths=longest)
         >>> np.asarray(found.ids)[:, :4].tolist()
         [[2, 3, 4, 5], [4, 5, 0, 0]]
 
@@ -83,8 +87,12 @@ def greedy_search(
     def advance(index, tokens, state, ids, lengths, scores, finished):
         logits, state = step(tokens, index, state)
         logits = ops.cast(logits, "float32")
+        normalizer = ops.logsumexp(logits, axis=-1)
+        if suppressed_ids:
+            suppressed = ops.one_hot(ops.array(suppressed_ids), logits.shape[-1])
+            logits = ops.where(ops.any(suppressed > 0, axis=0), -1e9, logits)
         chosen = ops.cast(ops.argmax(logits, axis=-1), "int32")  # (B,)
-        log_probability = ops.max(logits, axis=-1) - ops.logsumexp(logits, axis=-1)
+        log_probability = ops.max(logits, axis=-1) - normalizer
         chosen = ops.where(finished, padding_id, chosen)
         scores = scores + ops.where(finished, 0.0, log_probability)
         lengths = lengths + ops.cast(ops.logical_not(finished), "int32")

@@ -37,7 +37,7 @@ class FeedForward(keras.layers.Layer):
     Example:
         >>> import numpy as np, keras_tx
         >>> feed_forward = keras_tx.layers.FeedForward(16, activation="gelu", gated=True)
-        >>> feed_forward(np.ones((1, 3, 8), "float32")).shape
+        >>> tuple(feed_forward(np.ones((1, 3, 8), "float32")).shape)
         (1, 3, 8)
 
     Source: Vaswani et al. 2017, section 3.3; gated: Shazeer 2020, "GLU Variants Improve

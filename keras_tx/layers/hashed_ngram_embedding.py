@@ -35,7 +35,7 @@ class HashedNGramEmbedding(keras.layers.Layer):
     Example:
         >>> import numpy as np, keras_tx
         >>> embed = keras_tx.layers.HashedNGramEmbedding(num_buckets=100, output_dim=4)
-        >>> embed(np.array([[7, 2, 9, 0]])).shape
+        >>> tuple(embed(np.array([[7, 2, 9, 0]])).shape)
         (1, 4, 4)
 
     Source: Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification".

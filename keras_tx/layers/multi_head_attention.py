@@ -69,7 +69,7 @@ class MultiHeadAttention(keras.layers.Layer):
     Example:
         >>> import numpy as np, keras_tx
         >>> attention = keras_tx.layers.MultiHeadAttention(num_heads=2, key_dim=4)
-        >>> attention(np.ones((1, 3, 8), "float32"), use_causal_mask=True).shape
+        >>> tuple(attention(np.ones((1, 3, 8), "float32"), use_causal_mask=True).shape)
         (1, 3, 8)
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.

@@ -47,7 +47,7 @@ class PositionalEmbedding(keras.layers.Layer):
     Example:
         >>> import numpy as np, keras_tx
         >>> embed = keras_tx.layers.PositionalEmbedding(5, input_dim=10, output_dim=4)
-        >>> embed(np.array([[7, 2, 0]])).shape
+        >>> tuple(embed(np.array([[7, 2, 0]])).shape)
         (1, 3, 4)
 
     Source: Chollet, *Deep Learning with Python*, 2nd edition, listing 11.24; tied

@@ -60,7 +60,7 @@ class TransformerDecoder(TransformerBlock):
     Example:
         >>> import numpy as np, keras_tx
         >>> decoder = keras_tx.layers.TransformerDecoder(8, dense_dim=16, num_heads=2)
-        >>> decoder(np.ones((1, 3, 8), "float32"), np.ones((1, 5, 8), "float32")).shape
+        >>> tuple(decoder(np.ones((1, 3, 8), "float32"), np.ones((1, 5, 8), "float32")).shape)
         (1, 3, 8)
 
     Source: Chollet, *Deep Learning with Python*, 2nd edition, listing 11.33, and 3rd

@@ -48,7 +48,7 @@ class TransformerEncoder(TransformerBlock):
     Example:
         >>> import numpy as np, keras_tx
         >>> encoder = keras_tx.layers.TransformerEncoder(8, dense_dim=16, num_heads=2)
-        >>> encoder(np.ones((1, 3, 8), "float32")).shape
+        >>> tuple(encoder(np.ones((1, 3, 8), "float32")).shape)
         (1, 3, 8)
 
     Source: Chollet, *Deep Learning with Python*, 2nd edition, listing 11.21, and 3rd

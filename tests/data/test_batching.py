@@ -1,0 +1,107 @@
+"""Batches: every example once, bounded, tight, and the same again after a stop."""
+
+import doctest
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_tx.data import TokenBatches, batch_dataset, batching
+
+
+@pytest.fixture
+def lengths():
+    return np.random.default_rng(0).integers(1, 60, 700)
+
+
+def as_lists(batches):
+    return [rows.tolist() for rows in batches]
+
+
+def test_doctests():
+    assert doctest.testmod(batching).failed == 0
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_every_example_once_an_epoch_within_the_bound(lengths, shuffle):
+    plan = TokenBatches(lengths, 512, shuffle=shuffle)
+    for epoch in range(3):
+        batches = plan.plan(epoch)
+        assert len(batches) == len(plan)
+        assert sorted(np.concatenate(batches).tolist()) == list(range(700))
+        assert all(len(rows) * lengths[rows].max() <= 512 for rows in batches)
+
+
+def test_a_long_example_stands_alone():
+    plan = TokenBatches([2, 500, 2, 600], tokens_per_batch=10)
+    assert sorted(as_lists(plan.plan(0)), key=len)[:2] in ([[1], [3]], [[3], [1]])
+    assert len(plan) == 3
+
+
+def test_the_longest_part_counts():
+    lengths = np.array([[1, 9], [9, 1], [2, 2], [3, 1]])
+    plan = TokenBatches(lengths, tokens_per_batch=9, shuffle=False)
+    assert as_lists(plan.plan(0)) == [[2, 3], [1], [0]]
+
+
+def test_empty_examples_take_a_place():
+    plan = TokenBatches([0] * 10, tokens_per_batch=4)
+    assert max(len(rows) for rows in plan.plan(0)) == 4
+
+
+def test_padding_is_little(lengths):
+    plan = TokenBatches(lengths, 512)
+    padded = sum(len(rows) * lengths[rows].max() for rows in plan.plan(0))
+    assert lengths.sum() / padded > 0.95
+
+
+def test_seed_and_epoch_decide(lengths):
+    first = as_lists(TokenBatches(lengths, 512, seed=4).plan(2))
+    assert first == as_lists(TokenBatches(lengths, 512, seed=4).plan(2))
+    assert first != as_lists(TokenBatches(lengths, 512, seed=5).plan(2))
+    assert first != as_lists(TokenBatches(lengths, 512, seed=4).plan(3))
+    # Not only the order changes: others stand beside each other.
+    assert sorted(map(sorted, first)) != sorted(
+        map(sorted, as_lists(TokenBatches(lengths, 512, seed=4).plan(3)))
+    )
+
+
+def test_without_shuffling_all_epochs_are_alike(lengths):
+    plan = TokenBatches(lengths, 512, shuffle=False)
+    assert as_lists(plan.plan(0)) == as_lists(plan.plan(7))
+
+
+def test_the_stream_goes_on_where_it_stopped(lengths):
+    plan = TokenBatches(lengths, 512, seed=1)
+    whole = as_lists(itertools.islice(plan.stream(), 3 * len(plan) + 5))
+    assert whole[: len(plan)] == as_lists(plan.plan(0))
+    for step in (1, len(plan) - 1, len(plan), 2 * len(plan) + 3):
+        rest = itertools.islice(plan.stream(step), len(whole) - step)
+        assert as_lists(rest) == whole[step:]
+
+
+def test_dataset_is_one_pass_or_the_stream(lengths):
+    import tensorflow as tf
+
+    plan = TokenBatches(lengths, 512)
+    signature = tf.TensorSpec([None], tf.int64)
+
+    def double(rows):
+        return 2 * rows
+
+    once = batch_dataset(plan, double, signature)
+    assert once.cardinality() == len(plan)
+    found = [batch.tolist() for batch in once.as_numpy_iterator()]
+    assert found == [(2 * rows).tolist() for rows in plan.plan(0)]
+    endless = batch_dataset(plan, double, signature, first_step=len(plan) - 2)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    batches = endless.take(5).as_numpy_iterator()
+    expected = itertools.islice(plan.stream(len(plan) - 2), 5)
+    assert [batch.tolist() for batch in batches] == [(2 * rows).tolist() for rows in expected]
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="lengths expected at least one example. Received: none"):
+        TokenBatches([], 10)
+    with pytest.raises(ValueError, match="positive integer. Received: tokens_per_batch=0"):
+        TokenBatches([1], 0)
