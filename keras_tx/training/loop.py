@@ -1,0 +1,301 @@
+"""The training loop's set-up: rounds, validation, averaging, checkpoints, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_tx.training.memory import keep_freed_memory
+from keras_tx.training.progress import ProgressBar
+from keras_tx.training.weights import (
+    SnapshotAverage,
+    get_values,
+    read_arrays,
+    set_values,
+    write_arrays,
+)
+
+
+@dataclasses.dataclass
+class TrainingOptions:
+    """How long to train, what to keep, and where.
+
+    Attributes:
+        total_steps: steps (batches) of the whole training.
+        steps_per_round: steps between two validations. Default 500.
+        max_minutes: stop when this much time of this call has gone, or `None` (default).
+        patience: stop after so many rounds without a better validation loss; `None`
+            (default) for never.
+        average: `"last"` (default) tries the mean of the last `average_count` rounds'
+            weights at the end and keeps it if it is the best; `"ema"` keeps an
+            exponential moving average, validates it and returns it; `None` for neither.
+        average_count: see `average`. Default 5.
+        ema_momentum: see `average`. Default 0.999.
+        clip_norm: gradients are scaled down to this global norm. Default 1.
+        directory: where checkpoints are kept; `None` (default) for a temporary one.
+        resume: go on from the checkpoint in `directory`, if there is one. Default `False`.
+        save_seconds: seconds between two checkpoints inside a round. Default 120.
+        tensorboard: write TensorBoard logs into `directory`. Default `False`.
+        progress: show a bar on standard error. Default `True`.
+
+    Raises:
+        ValueError: for an unknown `average`, numbers that are not positive, or `resume`
+            without `directory`.
+
+    Example:
+        >>> from keras_tx.training import TrainingOptions
+        >>> TrainingOptions(total_steps=1000).average
+        'last'
+    """
+
+    total_steps: int
+    steps_per_round: int = 500
+    max_minutes: float | None = None
+    patience: int | None = None
+    average: str | None = "last"
+    average_count: int = 5
+    ema_momentum: float = 0.999
+    clip_norm: float | None = 1.0
+    directory: str | os.PathLike | None = None
+    resume: bool = False
+    save_seconds: float = 120.0
+    tensorboard: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.average not in ("last", "ema", None):
+            raise ValueError(
+                f"average expected 'last', 'ema' or None. Received: average={self.average!r}"
+            )
+        for name in ("total_steps", "steps_per_round"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ValueError(f"{name} expected a positive integer. Received: {name}={value!r}")
+        if (self.resume or self.tensorboard) and self.directory is None:
+            raise ValueError(
+                "resume and tensorboard expected a directory. Received: directory=None"
+            )
+
+
+def fit_network(
+    network: keras.Model,
+    batches: Callable[[int], Any],
+    validation: Any,
+    *,
+    loss: keras.losses.Loss,
+    optimizer: keras.optimizers.Optimizer,
+    options: TrainingOptions,
+    metrics: Sequence[Any] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict[str, float]]:
+    """Train a network, and leave it with the best weights that the validation found.
+
+    Training goes in rounds; after each one the network is validated, its weights are
+    kept if they are the best, and everything that a later call needs to go on is
+    written to the directory. A training that was killed and resumed gives the same
+    weights as one that was not.
+
+    Args:
+        network: built, not compiled.
+        batches: `batches(step)` gives the endless dataset from that step on.
+        validation: dataset to validate on.
+        loss: the loss. `val_loss` decides what is best.
+        optimizer: a new optimizer.
+        options: see `TrainingOptions`.
+        metrics: Keras metrics.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        One dictionary a round: `step`, the training figures, and the validation's under
+        `val_…`. The last one is of the weights that were chosen, `chosen` says which.
+
+    Example:
+        >>> import keras, numpy as np, tensorflow as tf
+        >>> from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
+        >>> network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones(4)))
+        >>> history = fit_network(
+        ...     network, lambda step: data.repeat(), data, loss=TokenCrossentropy(),
+        ...     optimizer=keras.optimizers.Adam(0.1),
+        ...     options=TrainingOptions(total_steps=4, steps_per_round=2, progress=False))
+        >>> [row["step"] for row in history]
+        [2, 4, 4]
+    """
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as temporary:
+        run = _Run(network, optimizer, options, pathlib.Path(options.directory or temporary))
+        # XLA is slower than plain oneDNN kernels on CPU and recompiles for each length.
+        jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+        network.compile(optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile)
+        optimizer.build(network.trainable_variables)
+        # Each round's `fit` would end by putting the moving average in the weights' place.
+        optimizer.finalize_variable_values = lambda variables: None
+        run.start()
+        if options.progress:
+            run.bar = ProgressBar(options.total_steps, first_step=run.step)
+        try:
+            run.rounds(batches, validation, callbacks)
+        except KeyboardInterrupt:
+            run.save()
+            raise
+        finally:
+            if run.bar:
+                run.bar.close()
+        run.choose(validation)
+        return run.history
+
+
+class _Run:
+    """The state of one training: what a checkpoint holds, and the steps of the loop."""
+
+    def __init__(
+        self, network: keras.Model, optimizer: Any, options: TrainingOptions, directory: Any
+    ) -> None:
+        self.network, self.optimizer, self.options = network, optimizer, options
+        self.directory = directory
+        self.validated, self.best, self.waited = 0, float("inf"), 0
+        self.history: list[dict[str, float]] = []
+        self.bar: ProgressBar | None = None
+        self.snapshots = SnapshotAverage(directory / "snapshots", options.average_count)
+
+    @property
+    def step(self) -> int:
+        # The optimizer's own count: an interrupt may come between a step and its callbacks.
+        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+
+    @property
+    def variables(self) -> list[Any]:
+        # The network's include the states of its random generators: dropout goes on
+        # after a resume with the numbers that it would have drawn.
+        return [*self.network.variables, *self.optimizer.variables]
+
+    def start(self) -> None:
+        """Read the checkpoint to go on from, or clear what an earlier training left."""
+        state = self.directory / "state.npz"
+        if self.options.resume and state.exists():
+            values, facts = read_arrays(state)
+            set_values(self.variables, values, str(state))
+            self.best, self.waited = facts["best"], facts["waited"]
+            self.validated = facts.get("validated", self.step)
+            self.history = facts["history"]
+        else:
+            self.snapshots.clear()
+            for path in (state, self.directory / "best.npz"):
+                path.unlink(missing_ok=True)
+
+    def save(self) -> None:
+        facts = {"step": self.step, "best": self.best, "waited": self.waited}
+        facts |= {"validated": self.validated, "history": self.history}
+        write_arrays(self.directory / "state.npz", get_values(self.variables), facts)
+
+    def rounds(self, batches: Callable[[int], Any], validation: Any, callbacks: Sequence) -> None:
+        options = self.options
+        callbacks = [_Validator(self, validation), *callbacks, _Saver(self)]
+        if options.tensorboard:
+            logs = str(self.directory / "tensorboard")
+            callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+        if self.bar:
+            callbacks.append(self.bar)
+        started = time.monotonic()
+        ended = self.step % options.steps_per_round == 0 or self.step >= options.total_steps
+        if ended and self.validated < self.step:  # Stopped before or during a validation.
+            self.finish_round(validation, {})
+        while self.step < options.total_steps and not self.out_of_patience():
+            if options.max_minutes and time.monotonic() - started > options.max_minutes * 60:
+                break
+            number = self.step // options.steps_per_round
+            end = min((number + 1) * options.steps_per_round, options.total_steps)
+            self.network.fit(
+                batches(self.step),
+                steps_per_epoch=end - self.step,
+                initial_epoch=number,
+                epochs=number + 1,
+                callbacks=callbacks,
+                shuffle=False,  # The plan has shuffled already.
+                verbose=0,
+            )
+            self.save()
+            if self.network.stop_training:  # A callback's wish.
+                break
+
+    def finish_round(self, validation: Any, training: dict[str, float]) -> dict[str, float]:
+        """Validate, and note the round's figures."""
+        figures = self.validate(validation)
+        self.history.append({"step": self.step, **training, **figures})
+        self.validated = self.step
+        return figures
+
+    def out_of_patience(self) -> bool:
+        return self.options.patience is not None and self.waited >= self.options.patience
+
+    def evaluate(self, validation: Any) -> dict[str, float]:
+        figures = self.network.evaluate(validation, verbose=0, return_dict=True)
+        return {f"val_{name}": float(value) for name, value in figures.items()}
+
+    def validate(self, validation: Any) -> dict[str, float]:
+        """Validate the weights (their moving average, if there is one); keep the best."""
+        trained = get_values(self.network.trainable_variables)
+        try:
+            if self.options.average == "ema":
+                average = get_values(self.optimizer._model_variables_moving_average)
+                set_values(self.network.trainable_variables, average, "moving average")
+            figures = self.evaluate(validation)
+            values = get_values(self.network.variables)
+        finally:
+            # Also when interrupted: the checkpoint must hold the weights in training.
+            set_values(self.network.trainable_variables, trained, "training")
+        if figures["val_loss"] < self.best:
+            self.best, self.waited = figures["val_loss"], 0
+            write_arrays(self.directory / "best.npz", values, {"step": self.step, **figures})
+        else:
+            self.waited += 1
+        if self.options.average == "last":
+            self.snapshots.add(self.step, values)
+        return figures
+
+    def choose(self, validation: Any) -> None:
+        """Leave the network with the best weights: one round's, or the average."""
+        if not (self.directory / "best.npz").exists():
+            return  # No loss was ever a number: leave the network as it is.
+        chosen = "best"
+        if self.options.average == "last" and len(self.snapshots.paths()) > 1:
+            set_values(self.network.variables, self.snapshots.mean(), "average")
+            figures = self.evaluate(validation)
+            chosen = "average" if figures["val_loss"] <= self.best else "best"
+        if chosen == "best":
+            values, _ = read_arrays(self.directory / "best.npz")
+            set_values(self.network.variables, values, "best.npz")
+            figures = self.evaluate(validation)
+        self.history.append({"step": self.step, **figures, "chosen": chosen})
+
+
+class _Validator(keras.callbacks.Callback):
+    """Validates at the end of a round, first of all callbacks, so that they see the figures."""
+
+    def __init__(self, run: _Run, validation: Any) -> None:
+        super().__init__()
+        self.run, self.validation = run, validation
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        training = {name: float(value) for name, value in logs.items()}
+        logs.update(self.run.finish_round(self.validation, training))
+
+
+class _Saver(keras.callbacks.Callback):
+    """Writes a checkpoint from time to time."""
+
+    def __init__(self, run: _Run) -> None:
+        super().__init__()
+        self.run, self.last = run, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if time.monotonic() - self.last >= self.run.options.save_seconds:
+            self.run.save()
+            self.last = time.monotonic()

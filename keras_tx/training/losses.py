@@ -1,0 +1,110 @@
+"""Losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_tx")
+class TokenCrossentropy(keras.losses.Loss):
+    """Cross-entropy of integer labels, smoothed, averaged over the real tokens.
+
+    For a label `y` with log-probabilities `p`:
+    `-(1 - ε) p[y] - ε mean(p)`, summed over all positions that count and divided by
+    their number in the **whole batch**: a short sentence's token weighs as much as a long
+    one's, also when the batch is split over several replicas. Positions whose label is
+    `padding_id`, that a mask on the predictions leaves out, or whose weight is 0 do
+    not count.
+
+    Args:
+        label_smoothing: `ε` in [0, 1). Default 0.
+        padding_id: label that does not count, or `None` (default) for none.
+
+    Call arguments:
+        y_true: integer labels `(B, T)` or `(B,)`.
+        y_pred: logits `(B, T, N)` or `(B, N)`.
+        sample_weight: weights of the labels' shape, or `(B,)`, or `None`.
+
+    Returns:
+        A scalar; 0 when nothing counts. On one of several replicas its share of the loss:
+        Keras sums the gradients of the replicas.
+
+    Raises:
+        ValueError: when `label_smoothing` is outside [0, 1).
+
+    Example:
+        >>> import numpy as np, keras_tx
+        >>> loss = keras_tx.training.TokenCrossentropy(padding_id=0)
+        >>> logits = np.zeros((1, 3, 4), "float32")
+        >>> round(float(loss(np.array([[2, 1, 0]]), logits)), 4)  # log(4)
+        1.3863
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7;
+    Vaswani et al. 2017, section 5.4.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        padding_id: int | None = None,
+        name: str = "token_crossentropy",
+        **kwargs: Any,
+    ) -> None:
+        kwargs["reduction"] = "mean_with_sample_weight"
+        super().__init__(name=name, **kwargs)
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "label_smoothing expected a number in [0, 1). "
+                f"Received: label_smoothing={label_smoothing!r}"
+            )
+        self.label_smoothing = label_smoothing
+        self.padding_id = padding_id
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        y_true = ops.cast(y_true, "int32")
+        weights = ops.ones_like(y_true, dtype="float32")
+        if self.padding_id is not None:
+            weights = weights * ops.cast(y_true != self.padding_id, "float32")
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is not None:
+            weights = weights * ops.cast(mask, "float32")
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, "float32")
+            if len(sample_weight.shape) < len(y_true.shape):
+                sample_weight = sample_weight[..., None]  # (B,), as `fit` gives it -> (B, 1)
+            weights = weights * sample_weight
+        total = ops.sum(self.call(y_true, y_pred) * weights)
+        # A replica's share: the trainer sums the gradients of all replicas.
+        return total / ops.maximum(_global_count(ops.sum(weights)), 1e-9)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        logits = ops.cast(y_pred, "float32")
+        size = logits.shape[-1]
+        # Whole distributions as targets use the backend's fused kernel; picking the labels'
+        # logits costs more, for its gradient is scattered into an array of their size.
+        targets = ops.one_hot(ops.cast(y_true, "int32"), size, dtype="float32")
+        if self.label_smoothing:
+            targets = targets * (1 - self.label_smoothing) + self.label_smoothing / size
+        return ops.categorical_crossentropy(targets, logits, from_logits=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "label_smoothing": self.label_smoothing,
+            "padding_id": self.padding_id,
+        }
+
+
+def _global_count(count: Any) -> Any:
+    """The count summed over all replicas."""
+    if keras.backend.backend() != "tensorflow":
+        return count  # JAX sums over the whole, sharded batch by itself.
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context and context.num_replicas_in_sync > 1:
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return count

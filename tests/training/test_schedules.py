@@ -1,0 +1,42 @@
+"""The schedule by numbers worked out by hand, and its way through a file."""
+
+import doctest
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tx.training import InverseSquareRoot, schedules
+
+
+def test_doctests():
+    assert doctest.testmod(schedules).failed == 0
+
+
+def test_hand_worked():
+    schedule = InverseSquareRoot(0.6, warmup_steps=4)
+    # Counted from 1: 1/4, 2/4, 3/4, the peak; then the peak by √(5/4), by √(16/4), by √(400/4).
+    expected = {0: 0.15, 1: 0.3, 2: 0.45, 3: 0.6, 4: 0.6 / 1.25**0.5, 15: 0.3, 399: 0.06}
+    for step, rate in expected.items():
+        np.testing.assert_allclose(float(schedule(step)), rate, rtol=1e-5)
+
+
+def test_without_a_rise():
+    schedule = InverseSquareRoot(1.0, warmup_steps=1)
+    assert [round(float(schedule(step)), 5) for step in (0, 3, 99)] == [1, 0.5, 0.1]
+
+
+def test_serialization_alone_and_in_an_optimizer():
+    schedule = InverseSquareRoot(0.3, warmup_steps=7)
+    optimizer = keras.optimizers.Adam(schedule)
+    twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    config = keras.optimizers.schedules.serialize(schedule)
+    for copy in (keras.optimizers.schedules.deserialize(config), twin._learning_rate):
+        assert isinstance(copy, InverseSquareRoot)
+        assert copy.get_config() == {"peak_learning_rate": 0.3, "warmup_steps": 7}
+
+
+@pytest.mark.parametrize("arguments", [(0.0, 5), (-1.0, 5), (0.1, 0)])
+def test_errors(arguments):
+    with pytest.raises(ValueError, match="positive numbers. Received: peak_learning_rate="):
+        InverseSquareRoot(*arguments)
