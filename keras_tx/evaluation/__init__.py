@@ -1,0 +1,6 @@
+"""Evaluation: accuracy and F1, BLEU and chrF with their signatures."""
+
+from keras_tx.evaluation.classification import evaluate_classifier
+from keras_tx.evaluation.translation import evaluate_translator
+
+__all__ = ["evaluate_classifier", "evaluate_translator"]

@@ -1,0 +1,92 @@
+"""Text models by name or path."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import zipfile
+
+import keras
+
+from keras_tx.models.text_model import TextModel
+
+MODELS_VARIABLE = "KERAS_TX_MODELS"
+
+
+def model_directories() -> list[pathlib.Path]:
+    """Where models are looked up by name, in order.
+
+    The directory in `$KERAS_TX_MODELS`, `saved_models/` in the working directory, and
+    `saved_models/` beside the package, where a checkout has it.
+    """
+    directories = [pathlib.Path("saved_models")]
+    directories.append(pathlib.Path(__file__).resolve().parents[2] / "saved_models")
+    if os.environ.get(MODELS_VARIABLE):
+        directories.insert(0, pathlib.Path(os.environ[MODELS_VARIABLE]))
+    return directories
+
+
+def find_model(name_or_path: str | os.PathLike) -> pathlib.Path:
+    """The `.keras` file for a path, or for the name of a directory under `saved_models/`.
+
+    Raises:
+        FileNotFoundError: when there is none; the message lists the known names.
+    """
+    path = pathlib.Path(name_or_path)
+    if path.is_file():
+        return path
+    candidates = [path, *(directory / path for directory in model_directories())]
+    for directory in candidates:
+        file = directory / f"{directory.name}.keras"
+        if file.is_file():
+            return file
+    known = {
+        file.stem
+        for directory in model_directories()
+        for file in directory.glob("*/*.keras")
+        if file.stem == file.parent.name
+    }
+    raise FileNotFoundError(
+        f"expected a .keras file or one of the models {sorted(known)}. "
+        f"Received: {str(name_or_path)!r}"
+    )
+
+
+def load(name_or_path: str | os.PathLike) -> TextModel:
+    """Load a text model that `save` wrote.
+
+    Args:
+        name_or_path: a `.keras` file, a directory `NAME` with `NAME.keras` in it, or the
+            name of a shipped model such as `"sentiment_imdb"`.
+
+    Returns:
+        A `TextClassifier` or a `Translator`.
+
+    Raises:
+        FileNotFoundError: when there is no such model.
+        ValueError: when the file is damaged, or is no text model of keras_tx.
+
+    Example:
+        >>> import keras_tx
+        >>> keras_tx.load("missing")
+        Traceback (most recent call last):
+        FileNotFoundError: expected a .keras file or one of the models ...
+    """
+    path = find_model(name_or_path)
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"expected a .keras file (a zip archive). Received: {str(path)!r}")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damage happens to hit.
+        reason = str(error).strip().splitlines()[:1]
+        raise ValueError(
+            f"expected a model saved by keras_tx. Received: {str(path)!r}, which cannot be "
+            f"loaded ({type(error).__name__}: {' '.join(reason)[:200]})"
+        ) from error
+    if not isinstance(model, TextModel):
+        raise ValueError(
+            "expected a text model of keras_tx. "
+            f"Received: {str(path)!r}, which holds a {type(model).__name__}"
+        )
+    model.origin = str(path.resolve())
+    return model

@@ -1,0 +1,165 @@
+"""What all text models share: one object with network and tokenizer, saved as one file."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import importlib.metadata
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_tx.serving import export_saved_model
+from keras_tx.text import Tokenizer
+
+# A twin in pure half precision would lose its small updates.
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+class TextModel(keras.Model, abc.ABC):
+    """A network with its tokenizers: trained, saved, loaded, exported, called with strings.
+
+    Not used by itself: see `TextClassifier` and `Translator`. A subclass builds
+    `self.network` in its constructor and has `signatures`, the graph functions that do
+    the whole way from strings to strings. Python, the command line and the exported model
+    call the same functions.
+    """
+
+    origin: str | None = None  # The file with these very weights, if there is one.
+
+    @abc.abstractmethod
+    def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
+        """Name -> (graph function, input signature) of all that is exported."""
+
+    @abc.abstractmethod
+    def tokenizers(self) -> list[Tokenizer]:
+        """The tokenizers, which an export has to hold."""
+
+    @abc.abstractmethod
+    def build_network(self, dtype: Any = None) -> keras.Model:
+        """A new network of this model's shape, with a dtype policy."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """The network's logits for token ids."""
+        return self.network(inputs, training=training)
+
+    def save(self, path: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write network, tokenizers and settings into one `.keras` file.
+
+        Args:
+            path: where; must end in `.keras`.
+            overwrite: whether an older file may be replaced. Default `True`.
+
+        Raises:
+            ValueError: for another ending.
+            FileExistsError: when the file is there and `overwrite` is `False`.
+        """
+        path = pathlib.Path(path)
+        if path.suffix != ".keras":
+            raise ValueError(f"path expected to end in '.keras'. Received: path={str(path)!r}")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"expected a new file. Received: {path}, which exists")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+        try:
+            super().save(beside, **kwargs)
+            os.replace(beside, path)
+            self.origin = str(path.resolve())
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def export(self, directory: str | os.PathLike, **kwargs: Any) -> pathlib.Path:
+        """Write a SavedModel with string signatures to `directory/<next version>/`.
+
+        Args:
+            directory: the model's base directory, as TensorFlow Serving takes it.
+
+        Returns:
+            The version's directory.
+        """
+        resources = [tokenizer.graph_resources for tokenizer in self.tokenizers()]
+        facts = {"keras_tx": installed_version(), "model": self.origin}
+        return export_saved_model(self.signatures(), directory, resources=resources, facts=facts)
+
+    @contextlib.contextmanager
+    def _training_network(self, precision: str) -> Iterator[keras.Model]:
+        """A twin of the network to train; its weights come back at the end.
+
+        The twin may compute in another precision, and takes optimizer and loss, so that
+        neither ends up in the saved file.
+        """
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
+            )
+        twin = self.build_network(dtype=precision)
+        twin.set_weights(self.network.get_weights())
+        yield twin
+        self.network.set_weights(twin.get_weights())
+        self.origin = None
+        self._forget_graphs()
+
+    def _forget_graphs(self) -> None:
+        self.__dict__.pop("_graphs", None)
+
+    def _graph(self, name: str) -> Callable:
+        """The compiled signature, made once."""
+        graphs = self.__dict__.setdefault("_graphs", {})
+        if name not in graphs:
+            function, specification = self.signatures()[name]
+            graphs[name] = tf.function(function, input_signature=specification, autograph=False)
+        return graphs[name]
+
+    def _run_sorted(
+        self, name: str, texts: Sequence[str], batch_size: int
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Run a signature over texts of similar length together.
+
+        Yields the numbers of the texts in a batch, and the outputs for them.
+        """
+        texts = check_texts(texts)
+        if batch_size < 1:
+            raise ValueError(
+                f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
+            )
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
+            batch = tf.constant([texts[row] for row in rows], tf.string)
+            outputs = self._graph(name)(batch)
+            yield rows, {key: value.numpy() for key, value in outputs.items()}
+
+
+def installed_version() -> str | None:
+    """The version of keras_tx; `None` when it runs without having been installed."""
+    try:
+        return importlib.metadata.version("keras_tx")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def check_vocabulary(name: str, size: int, tokenizer: Tokenizer) -> None:
+    """Raise if a tokenizer has ids that a network of this vocabulary size does not know."""
+    if tokenizer.is_fitted and size < tokenizer.vocabulary_size:
+        raise ValueError(
+            f"{name} expected at least the tokenizer's {tokenizer.vocabulary_size} ids. "
+            f"Received: {name}={size!r}"
+        )
+
+
+def check_texts(texts: Sequence[str]) -> list[bytes]:
+    """The texts as UTF-8, or an error that says what came instead of a list of `str`."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
+        raise TypeError(f"texts expected a list of str. Received: texts={str(texts)[:50]!r}")
+    encoded = []
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"texts expected a list of str. Received: an item {text!r}")
+        # Lone surrogates cannot be encoded; tokenizers read them as U+FFFD.
+        encoded.append(text.encode("utf-8", errors="surrogatepass"))
+    return encoded

@@ -1,0 +1,131 @@
+"""Outputs that should be equal: of an export alone, in a batch, and of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+TOLERANCE = 1e-4
+
+Outputs = dict[str, np.ndarray]
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """The largest difference between arrays: infinite for strings, numbers or ranks that differ.
+
+    Where one array is longer, the other counts as padded with zeros or empty strings: the
+    padding of a row depends on its batch.
+    """
+    if first.ndim != second.ndim or (first.dtype == object) != (second.dtype == object):
+        return float("inf")
+    shape = np.maximum(first.shape, second.shape).astype(int)
+    first, second = (
+        np.pad(
+            array,
+            [(0, more) for more in shape - array.shape],
+            constant_values=b"" if array.dtype == object else 0,
+        )
+        if array.ndim
+        else array
+        for array in (first, second)
+    )
+    if first.dtype == object or first.dtype.kind in "biu":
+        return 0.0 if np.array_equal(first, second) else float("inf")
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(first - second) / np.maximum(np.abs(second), 1.0)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    gaps = np.where(same, 0.0, np.where(np.isnan(gaps), np.inf, gaps))
+    return float(gaps.max(initial=0.0))
+
+
+class Comparison:
+    """Collects what differs between outputs that should be equal."""
+
+    def __init__(self, texts: Sequence[bytes]) -> None:
+        self.texts = texts
+        self.problems: list[str] = []
+        self.max_difference = 0.0
+
+    def check_batches(self, name: str, batches: list[Outputs]) -> None:
+        """The first batch holds all texts, the others hold one each."""
+        everything, *singles = batches
+        for output, array in everything.items():
+            counts = [(array.shape[:1], len(self.texts))]
+            counts += [(single[output].shape[:1], 1) for single in singles]
+            wrong = [(rows, texts) for rows, texts in counts if rows != (texts,)]
+            if wrong:
+                rows, texts = wrong[0]
+                self.problems.append(
+                    f"output {output} of {name} expected the batch as dimension 0: {texts} for "
+                    f"{texts} texts. Received: {rows[0] if rows else 'a scalar'}"
+                )
+                continue
+            if array.dtype.kind == "f" and np.isnan(array).any():
+                row = int(np.isnan(array).reshape(len(array), -1).any(axis=1).argmax())
+                self.problems.append(f"output {output} of {name} is NaN for {self._text(row)}")
+            self._compare(
+                f"output {output} of {name} alone and in a batch",
+                [(array[row], single[output][0]) for row, single in enumerate(singles)],
+            )
+
+    def check_model(self, name: str, outputs: Outputs, model: Any) -> None:
+        """The model's function must give the export's outputs."""
+        if name not in model.signatures():
+            return
+        function, specification = model.signatures()[name]
+        expected = run_function(function, specification, self.texts)
+        if set(expected) != set(outputs):
+            self.problems.append(
+                f"{name} expected the model's outputs {sorted(expected)}. "
+                f"Received: {sorted(outputs)}"
+            )
+            return
+        for output, array in outputs.items():
+            if array.shape[:1] == (len(self.texts),) == expected[output].shape[:1]:
+                pairs = list(zip(array, expected[output], strict=True))
+                self._compare(f"output {output} of {name} in the export and the model", pairs)
+
+    def _compare(self, what: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        # A row may be a bare string or number.
+        gaps = [difference(_as_array(one), _as_array(two)) for one, two in pairs]
+        finite = [gap for gap in gaps if np.isfinite(gap)]
+        self.max_difference = max([self.max_difference, *finite])
+        wrong = [row for row, gap in enumerate(gaps) if gap > TOLERANCE]
+        if wrong:
+            one, two = (_shorten(value) for value in pairs[wrong[0]])
+            self.problems.append(
+                f"{what} differs for {len(wrong)} of {len(pairs)} texts, such as "
+                f"{self._text(wrong[0])}: {one} and {two}"
+            )
+
+    def _text(self, row: int) -> str:
+        return _shorten(self.texts[row])
+
+
+def run_function(
+    function: Callable, specification: list[tf.TensorSpec], texts: Sequence[bytes]
+) -> Outputs:
+    """Run a model's signature on texts, as arrays like those of the session."""
+    compiled = tf.function(function, input_signature=specification, autograph=False)
+    outputs = compiled(tf.constant(list(texts), tf.string))
+    return {
+        name: array if array.dtype.kind in "Obiu" else array.astype("float64")
+        for name, array in ((name, tensor.numpy()) for name, tensor in outputs.items())
+    }
+
+
+def _as_array(value: Any) -> np.ndarray:
+    if isinstance(value, bytes):
+        array = np.empty((), object)
+        array[()] = value
+        return array
+    return np.asarray(value)
+
+
+def _shorten(value: Any) -> str:
+    plain = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

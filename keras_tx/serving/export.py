@@ -1,0 +1,119 @@
+"""Export of graph functions as a SavedModel for TensorFlow Serving."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# TensorFlow Serving leaves this folder of a SavedModel to others.
+FACTS_PATH = pathlib.PurePath("assets.extra", "keras_tx.json")
+
+
+def versions(directory: str | os.PathLike) -> list[pathlib.Path]:
+    """What has a number as its name in a model's base directory, the newest version last."""
+    directory = pathlib.Path(directory)
+    entries = list(directory.iterdir()) if directory.is_dir() else []
+    numbered = [entry for entry in entries if entry.name.isascii() and entry.name.isdecimal()]
+    return sorted(numbered, key=lambda entry: int(entry.name))
+
+
+def export_saved_model(
+    signatures: Mapping[str, tuple[Callable, list[tf.TensorSpec]]],
+    directory: str | os.PathLike,
+    resources: Sequence[Any] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> pathlib.Path:
+    """Write graph functions to `directory/<version>/` as a SavedModel.
+
+    The version is one more than the highest there. The files are written beside and renamed:
+    a server that watches the directory never sees half a model.
+
+    Args:
+        signatures: name -> (function, input signature). Each function returns a
+            dictionary of tensors whose dimension 0 is the batch.
+        directory: the model's base directory.
+        resources: trackable objects that the functions use besides their variables, such
+            as the resources of tokenizers.
+        facts: what JSON can hold about the model, for `read_facts`. Default `None`: nothing.
+
+    Returns:
+        The version's directory.
+
+    Raises:
+        NotADirectoryError: when `directory` is a file.
+
+    Example:
+        >>> import tempfile, keras, tensorflow as tf
+        >>> from keras_tx.serving import export_saved_model, read_facts
+        >>> weight = keras.Variable(2.0)
+        >>> def double(x):
+        ...     return {"twice": weight * x}
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = export_saved_model(
+        ...         {"serving_default": (double, [tf.TensorSpec([None], name="x")])},
+        ...         directory, facts={"model": "double"})
+        ...     path.name, read_facts(path)
+        ('1', {'model': 'double'})
+    """
+    directory = pathlib.Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(f"expected a directory. Received: {directory}, which is a file")
+    archive = keras.export.ExportArchive()
+    held = tf.Module()
+    held.resources = list(resources)
+    archive.track(held)
+    for name, (function, specification) in signatures.items():
+        archive.add_endpoint(name, function, input_signature=specification)
+    is_new = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    # The name is no number, so a server does not take it for a version.
+    beside = directory / f".export.{os.getpid()}"
+    try:
+        archive.write_out(str(beside), verbose=False)
+        if facts is not None:
+            facts_file = beside / FACTS_PATH
+            facts_file.parent.mkdir(exist_ok=True)
+            facts_file.write_text(json.dumps(dict(facts), indent=2) + "\n", encoding="utf-8")
+        target = directory / str(max((int(old.name) for old in versions(directory)), default=0) + 1)
+        os.rename(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        if is_new and not any(directory.iterdir()):
+            directory.rmdir()
+    return target
+
+
+def read_facts(version_directory: str | os.PathLike) -> dict[str, Any]:
+    """The facts that `export_saved_model` wrote into a version's directory.
+
+    Args:
+        version_directory: the directory that holds `saved_model.pb`.
+
+    Returns:
+        The facts; `{}` for an export without any.
+
+    Raises:
+        ValueError: when the file with the facts is damaged.
+
+    Example:
+        >>> from keras_tx.serving import read_facts
+        >>> read_facts("no/such/export/1")
+        {}
+    """
+    file = pathlib.Path(version_directory) / FACTS_PATH
+    if not file.is_file():
+        return {}
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # Also of UnicodeDecodeError, JSON's own.
+        raise ValueError(f"expected JSON. Received: {file}, which has none ({error})") from error
+    if not isinstance(facts, dict):
+        raise ValueError(f"expected a JSON object. Received: {file}, with {facts!r}")
+    return facts

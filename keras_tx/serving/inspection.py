@@ -1,0 +1,189 @@
+"""What the files of an export say, before anything is run."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import pathlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+TAG = "serve"
+SIGNATURE = "serving_default"
+INPUT = "text"
+PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+
+
+def read_graph(version_directory: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
+    """The graph that a server loads.
+
+    Raises:
+        ValueError: when `saved_model.pb` is missing, damaged, or holds no such graph.
+    """
+    file = version_directory / "saved_model.pb"
+    if not file.is_file():
+        raise ValueError("saved_model.pb is missing")
+    try:
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    except DecodeError as error:
+        raise ValueError("saved_model.pb is damaged: it is no SavedModel") from error
+    for graph in saved_model.meta_graphs:
+        if TAG in graph.meta_info_def.tags:
+            return graph
+    tags = [list(graph.meta_info_def.tags) for graph in saved_model.meta_graphs]
+    raise ValueError(f"saved_model.pb expected to hold a graph tagged {TAG!r}. Received: {tags}")
+
+
+def signature_names(graph: meta_graph_pb2.MetaGraphDef) -> tuple[str, ...]:
+    """The names of the signatures for users."""
+    return tuple(sorted(name for name in graph.signature_def if not name.startswith("__")))
+
+
+def signature_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
+    """What is wrong with the names, types and shapes of inputs and outputs."""
+    names = signature_names(graph)
+    if SIGNATURE not in names:
+        return [f"expected a signature {SIGNATURE!r}. Received: {list(names)}"]
+    problems = []
+    inputs = graph.signature_def[SIGNATURE].inputs
+    received = ", ".join(f"{name} {describe(tensor)}" for name, tensor in sorted(inputs.items()))
+    # Any number of texts, or a number that nobody knows.
+    is_text = set(inputs) == {INPUT} and describe(inputs[INPUT]) in ("string[?]", "string[...]")
+    if not is_text:
+        problems.append(
+            f"{SIGNATURE} expected one input, {INPUT} string[?]. Received: {received or 'none'}"
+        )
+    for name in names:
+        outputs = graph.signature_def[name].outputs
+        if not outputs:
+            problems.append(f"{name} expected outputs. Received: none")
+        for output, tensor in sorted(outputs.items()):
+            unknown_rank = tensor.tensor_shape.unknown_rank
+            first = [dimension.size for dimension in tensor.tensor_shape.dim[:1]]
+            if not unknown_rank and first != [-1]:
+                problems.append(
+                    f"output {output} of {name} expected the batch as dimension 0. "
+                    f"Received: {describe(tensor)}"
+                )
+            if tensor.dtype == types_pb2.DT_STRING and output.endswith("_bytes"):
+                problems.append(
+                    f"output {output} of {name} expected a name without '_bytes' at its end, "
+                    "which the REST interface reads as base64"
+                )
+    return problems
+
+
+def describe(tensor: meta_graph_pb2.TensorInfo) -> str:
+    """Dtype and shape, such as `string[?, 7]`."""
+    name = tf.dtypes.as_dtype(tensor.dtype).name
+    if tensor.tensor_shape.unknown_rank:
+        return f"{name}[...]"
+    sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
+    return f"{name}[{', '.join('?' if size < 0 else str(size) for size in sizes)}]"
+
+
+def nodes(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[Any]:
+    """All nodes, those of the functions too."""
+    yield from graph.graph_def.node
+    for function in graph.graph_def.library.function:
+        yield from function.node_def
+
+
+def used_operations(graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
+    """The names of the operations, without the graph's own functions."""
+    functions = {function.signature.name for function in graph.graph_def.library.function}
+    return {node.op for node in nodes(graph)} - functions
+
+
+def operation_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
+    """What TensorFlow Serving cannot run, though TensorFlow in Python may."""
+    used = used_operations(graph)
+    problems = []
+    if python := used & set(PYTHON_OPERATIONS):
+        problems.append(f"operations {sorted(python)} call Python, which a server has not")
+    if xla := {name for name in used if name.startswith("Xla")}:
+        problems.append(f"operations {sorted(xla)} need XLA, which a server has switched off")
+    functions = graph.graph_def.library.function
+    compiled = [f.signature.name for f in functions if f.attr["_XlaMustCompile"].b]
+    if compiled:
+        problems.append(
+            f"functions with jit_compile=True ({len(compiled)}, such as {compiled[0]}) need XLA, "
+            "which a server has switched off"
+        )
+    return problems
+
+
+def unknown_operation_problems(
+    graph: meta_graph_pb2.MetaGraphDef, known: Collection[str] | None
+) -> list[str]:
+    """Operations that are not among those a server knows (`None`: it could not be asked)."""
+    strange = set() if known is None else used_operations(graph) - set(known)
+    if not strange:
+        return []
+    return [f"operations {sorted(strange)} are neither TensorFlow's nor TensorFlow Text's"]
+
+
+def variable_problems(
+    graph: meta_graph_pb2.MetaGraphDef, version_directory: pathlib.Path, model: Any = None
+) -> list[str]:
+    """What is wrong with the stored weights: missing, damaged, or stored twice.
+
+    Args:
+        graph: from `read_graph`.
+        version_directory: where `variables/` is.
+        model: an object that may have `weights`, as the number of bytes to expect. Default
+            `None`: equal weights count as stored twice unless they are constant.
+    """
+    if not any(node.op == "VarHandleOp" for node in nodes(graph)):
+        return []
+    prefix = version_directory / "variables" / "variables"
+    if not prefix.with_suffix(".index").is_file():
+        return ["variables/variables.index is missing"]
+    if not list(prefix.parent.glob("variables.data-*")):
+        return ["variables/variables.data-* is missing"]
+    try:
+        stored, copies = stored_bytes(prefix)
+    except Exception as error:  # The reader raises whatever the damage happens to hit.
+        return [f"variables/ is damaged: {first_line(error)}"]
+    weights = getattr(model, "weights", None)
+    if weights is not None:
+        expected = sum(weight.numpy().nbytes for weight in unique(weights))
+        copies = max(stored - expected, 0)
+    if copies:
+        return [f"weights are stored twice: {copies:,} of {stored:,} bytes are too many"]
+    return []
+
+
+def stored_bytes(prefix: pathlib.Path) -> tuple[int, int]:
+    """The number of bytes of all stored weights, and of those that are copies of others."""
+    reader = tf.train.load_checkpoint(str(prefix))
+    stored = copies = 0
+    seen: dict[tuple, int] = collections.Counter()
+    for name, dtype in reader.get_variable_to_dtype_map().items():
+        if not dtype.is_floating:  # Tables, counters, the structure of the objects.
+            continue
+        tensor = reader.get_tensor(name)
+        stored += tensor.nbytes
+        content = tensor.tobytes()
+        # Biases and scales that were never trained are equal by nature.
+        if tensor.size > 1 and content != content[: tensor.itemsize] * tensor.size:
+            digest = hashlib.sha256(content).digest()
+            copies += tensor.nbytes if seen[tensor.shape, digest] else 0
+            seen[tensor.shape, digest] += 1
+    return stored, copies
+
+
+def unique(weights: Any) -> list[Any]:
+    """Weights without repetitions."""
+    return list({id(weight): weight for weight in weights}.values())
+
+
+def first_line(error: object) -> str:
+    """The first line of an error's message, cut to a readable length."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,130 @@
+"""The networks: shapes, weights counted by hand, branches, and padding that changes nothing."""
+
+import doctest
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tx.models import classification_network, networks, translation_network
+
+D, F = 8, 12
+
+
+def attention(count=1):
+    return count * (4 * D * D + 4 * D)  # query, key, value, output with biases
+
+
+def feed_forward():
+    return 2 * D * F + F + D
+
+
+def norms(count):
+    return count * 2 * D
+
+
+def translation(**changes):
+    arguments = {"source_vocabulary_size": 20, "embed_dim": D, "dense_dim": F, "num_heads": 2}
+    arguments |= {"num_encoder_layers": 2, "num_decoder_layers": 1, "sequence_length": 16}
+    return translation_network(**{**arguments, **changes})
+
+
+def classification(**changes):
+    arguments = {"vocabulary_size": 20, "num_classes": 3, "sequence_length": 16, "embed_dim": D}
+    arguments |= {"dense_dim": F, "num_heads": 2, "num_layers": 2}
+    return classification_network(**{**arguments, **changes})
+
+
+def ids(rows, length, vocabulary=20, seed=0):
+    return np.random.default_rng(seed).integers(1, vocabulary, (rows, length))
+
+
+def outputs(network, inputs):
+    return keras.ops.convert_to_numpy(network(inputs))
+
+
+def test_doctests():
+    assert doctest.testmod(networks).failed == 0
+
+
+def test_translation_weights_by_hand():
+    blocks = 2 * (attention() + feed_forward() + norms(2)) + (
+        attention(2) + feed_forward() + norms(3)
+    )
+    assert translation().count_params() == 20 * D + blocks + norms(2)
+    # The tied projection has no weights of its own, whether languages share a table or not.
+    separate = translation(target_vocabulary_size=30)
+    assert separate.count_params() == 50 * D + blocks + norms(2)
+    assert translation(norm_first=False).count_params() == 20 * D + blocks
+    assert translation(positions="learned").count_params() == 36 * D + blocks + norms(2)
+
+
+def test_translation_layer_names_and_shapes():
+    names = [layer.name for layer in translation(target_vocabulary_size=30).layers]
+    expected = {"source_embedding", "target_embedding", "encoder_0", "encoder_1", "encoder_norm"}
+    assert expected | {"decoder_0", "decoder_norm"} <= set(names)
+    assert {"embedding", "encoder_0"} <= {layer.name for layer in translation().layers}
+    network = translation(target_vocabulary_size=30)
+    assert network.output_shape == (None, None, 30)
+    assert outputs(network, [ids(2, 5), ids(2, 7, 30)]).shape == (2, 7, 30)
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_padding_and_the_future_change_nothing_in_translation(norm_first):
+    network = translation(norm_first=norm_first)
+    source, target = ids(2, 4), ids(2, 5, seed=1)
+    expected = outputs(network, [source, target])
+    padded = np.pad(source, [(0, 0), (0, 3)]), np.pad(target, [(0, 0), (0, 2)])
+    np.testing.assert_allclose(outputs(network, [*padded])[:, :5], expected, atol=1e-5)
+    later = target.copy()
+    later[:, 3:] = 21 - later[:, 3:] - 1
+    np.testing.assert_allclose(
+        outputs(network, [source, later])[:, :3], expected[:, :3], atol=1e-5
+    )
+    other = source.copy()
+    other[:, -1] = other[:, -1] % 19 + 1
+    assert np.abs(outputs(network, [other, target]) - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("ngram_buckets", [0, 50])
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_padding_changes_nothing_in_classification(norm_first, ngram_buckets):
+    network = classification(norm_first=norm_first, ngram_buckets=ngram_buckets)
+    texts = ids(3, 6)
+    expected = outputs(network, texts)
+    assert expected.shape == (3, 3)
+    padded = np.pad(texts, [(0, 0), (0, 4)])
+    np.testing.assert_allclose(outputs(network, padded), expected, atol=1e-5)
+
+
+def test_classification_weights_by_hand_with_and_without_pairs():
+    blocks = 2 * (attention() + feed_forward() + norms(2)) + norms(1)
+    assert classification().count_params() == 20 * D + blocks + 2 * D * 3 + 3
+    with_pairs = classification(ngram_buckets=50, ngram_dim=4)
+    size = with_pairs.get_layer("ngrams").count_params()
+    assert size >= 50 * 4
+    assert with_pairs.count_params() == 20 * D + blocks + size + (2 * D + 2 * 4) * 3 + 3
+    assert "ngrams" not in [layer.name for layer in classification().layers]
+
+
+def test_pairs_of_tokens_tell_orders_apart_that_the_rest_cannot():
+    network = classification(ngram_buckets=1000, num_layers=0, token_dropout=0.0)
+    network.get_layer("embedding").token_embeddings.embeddings.assign(np.zeros((20, D)))
+    one, other = outputs(network, np.array([[5, 6, 7, 8], [8, 7, 6, 5]]))
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_token_dropout_drops_whole_tokens():
+    network = classification(token_dropout=0.5, num_layers=0)
+    until = keras.Model(network.input, network.get_layer("token_dropout").output)
+    dropped = keras.ops.convert_to_numpy(until(ids(4, 16), training=True)) == 0
+    assert 0 < dropped.all(axis=-1).sum() < 64
+    assert (dropped.all(axis=-1) == dropped.any(axis=-1)).all()
+
+
+def test_mixed_precision_gives_float32_scores_and_weights():
+    network = classification(dtype="mixed_bfloat16", ngram_buckets=50)
+    assert network(ids(2, 4)).dtype == "float32"
+    network = translation(dtype="mixed_bfloat16")
+    assert network.get_layer("encoder_0").compute_dtype == "bfloat16"
+    assert {str(weight.dtype) for weight in network.weights} == {"float32"}

@@ -1,0 +1,119 @@
+"""What text models share: files written whole, strings checked, graphs made once."""
+
+import doctest
+import json
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_tx.data import LabelledTexts, SentencePairs
+from keras_tx.models import TextClassifier, Translator, text_model
+from keras_tx.models.text_model import check_texts
+from keras_tx.text import WordTokenizer
+
+WORDS = ["red green blue", "one two three", "un deux trois"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return WordTokenizer().fit(WORDS)
+
+
+@pytest.fixture
+def classifier(tokenizer):
+    return TextClassifier.from_preset("tiny", tokenizer, labels=["a", "b"], sequence_length=16)
+
+
+def stored_arrays(path):
+    """The weights inside a `.keras` file: name in the h5 file -> shape."""
+    shapes = {}
+    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
+        with h5py.File(file, "r") as weights:
+            weights.visititems(
+                lambda name, item: shapes.update({name: item.shape})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+    return shapes
+
+
+def test_doctests():
+    assert doctest.testmod(text_model).failed == 0
+
+
+def test_no_weight_is_stored_twice_and_no_optimizer(tmp_path, tokenizer):
+    translator = Translator.from_preset("tiny", tokenizer)
+    pairs = SentencePairs(["one two", "three"], ["un deux", "trois"])
+    translator.fit(pairs, pairs, epochs=1, progress=False)
+    classifier = TextClassifier.from_preset(
+        "tiny", tokenizer, labels=["a", "b"], ngram_buckets=500
+    )
+    examples = LabelledTexts(["red", "blue"], [0, 1], ("a", "b"))
+    classifier.fit(examples, examples, epochs=1, progress=False)
+    for model in (translator, classifier):
+        path = tmp_path / f"{type(model).__name__}.keras"
+        model.save(path)
+        shapes = stored_arrays(path)
+        assert not [name for name in shapes if "optimizer" in name]
+        # Random generators keep their states; all else is a weight of the network.
+        stored = sum(
+            int(np.prod(shape)) for name, shape in shapes.items() if "seed_generator" not in name
+        )
+        assert stored == model.network.count_params()
+        assert path.stat().st_size < 4 * stored + 200_000
+        with zipfile.ZipFile(path) as archive:
+            assert not json.loads(archive.read("config.json")).get("compile_config")
+
+
+def test_saving_twice_takes_the_place_of_the_old_file(tmp_path, classifier):
+    path = tmp_path / "new" / "model.keras"
+    classifier.save(path)
+    classifier.save(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.keras"]
+    with pytest.raises(FileExistsError, match=r"expected a new file. Received: .*model.keras"):
+        classifier.save(path, overwrite=False)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, classifier, monkeypatch):
+    path = tmp_path / "model.keras"
+    classifier.save(path)
+    content = path.read_bytes()
+
+    def full(directory):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(classifier.tokenizer, "save_assets", full)
+    with pytest.raises(OSError, match="No space left"):
+        classifier.save(path)
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model", "model.keras.zip"])
+def test_another_ending(tmp_path, classifier, name):
+    with pytest.raises(ValueError, match=r"end in '.keras'. Received: path='.*model"):
+        classifier.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_become_bytes():
+    assert check_texts(["né", "", "\x00", "🙂"]) == [b"n\xc3\xa9", b"", b"\x00", "🙂".encode()]
+    assert check_texts(("\ud800",)) == [b"\xed\xa0\x80"]
+    assert check_texts(np.array(["a", "b"])) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    "texts, received",
+    [("one", "texts='one'"), (b"one", "texts=b'one'"), (["a", None], "an item None"), ([1], "1")],
+)
+def test_no_list_of_str(texts, received):
+    with pytest.raises(TypeError, match=f"texts expected a list of str. Received: .*{received}"):
+        check_texts(texts)
+
+
+def test_a_graph_is_traced_once_for_all_sizes(classifier):
+    classifier.classify(["red"])
+    classifier.classify(["red green", "blue", "one"] * 30, batch_size=7)
+    assert classifier._graph("serving_default").experimental_get_tracing_count() == 1

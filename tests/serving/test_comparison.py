@@ -1,0 +1,116 @@
+"""Differences of outputs: worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_tx.serving.comparison import Comparison, difference, run_function
+
+TEXTS = [b"one", b"two words", b""]
+
+
+def strings(*values):
+    return np.array(values, dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (np.array([0.5, 0.25]), np.array([0.5, 0.5]), 0.25),
+        (np.array([110.0]), np.array([100.0]), 0.1),  # Relative above 1.
+        (np.array([1.0, 2.0]), np.array([1.0]), 2.0),  # Against padding.
+        (np.array([[1.0], [0.0]]), np.array([[1.0, 0.0]]), 0.0),
+        (np.array([-np.inf, np.nan]), np.array([-np.inf, np.nan]), 0.0),
+        (np.array([np.inf]), np.array([3.0]), math.inf),
+        (np.array([np.nan]), np.array([3.0]), math.inf),
+        (np.array([3, 0]), np.array([3]), 0.0),
+        (np.array([3]), np.array([4]), math.inf),
+        (np.array([3.0]), np.array([[3.0]]), math.inf),
+        (np.array(3.0), np.array(3.5), 0.5 / 3.5),
+        (strings(b"a", b""), strings(b"a"), 0.0),
+        (strings(b"a"), strings(b"b"), math.inf),
+        (strings(b"1"), np.array([1.0]), math.inf),
+        (np.zeros((0,)), np.zeros((0,)), 0.0),
+    ],
+)
+def test_difference(first, second, expected):
+    assert difference(first, second) == pytest.approx(expected)
+
+
+def batches(change=None, row=None):
+    """Outputs of all texts and of each alone; `change` is applied to that row, alone."""
+    score, word = np.array([1.0, 2.0, 0.0]), strings(b"x", b"y", b"")
+    singles = [
+        {"score": score[number : number + 1].copy(), "word": word[number : number + 1].copy()}
+        for number in range(3)
+    ]
+    if change:
+        singles[row].update(change)
+    return [{"score": score, "word": word}, *singles]
+
+
+def test_equal_rows_are_no_problem():
+    comparison = Comparison(TEXTS)
+    comparison.check_batches("serving_default", batches({"score": np.array([1.00005])}, 0))
+    assert comparison.problems == []
+    assert comparison.max_difference == pytest.approx(5e-5, rel=1e-3)
+
+
+def test_a_row_that_depends_on_its_batch_is_named():
+    comparison = Comparison(TEXTS)
+    comparison.check_batches("serving_default", batches({"word": strings(b"z")}, 1))
+    assert comparison.problems == [
+        "output word of serving_default alone and in a batch differs for 1 of 3 texts, "
+        "such as b'two words': b'y' and b'z'"
+    ]
+
+
+def test_another_number_of_rows_than_texts():
+    comparison = Comparison(TEXTS)
+    comparison.check_batches("serving_default", batches({"score": np.array([2.0, 3.0])}, 1))
+    scalar = [{"score": np.array(1.0)}, *({"score": np.array([1.0])} for _ in TEXTS)]
+    comparison.check_batches("other", scalar)
+    assert comparison.problems == [
+        "output score of serving_default expected the batch as dimension 0: 1 for 1 texts. "
+        "Received: 2",
+        "output score of other expected the batch as dimension 0: 3 for 3 texts. "
+        "Received: a scalar",
+    ]
+
+
+def test_nan_is_a_problem_even_where_both_have_it():
+    comparison = Comparison(TEXTS)
+    outputs = batches({"score": np.array([np.nan])}, 2)
+    outputs[0]["score"][2] = np.nan
+    comparison.check_batches("serving_default", outputs)
+    assert comparison.problems == ["output score of serving_default is NaN for b''"]
+
+
+class Lengths:
+    def __init__(self, more=0.0, name="n"):
+        self.more, self.name = more, name
+
+    def signatures(self):
+        def count(text):
+            length = tf.cast(tf.strings.length(text), tf.bfloat16) + self.more
+            return {self.name: length, "text": text}
+
+        return {"serving_default": (count, [tf.TensorSpec([None], tf.string, "text")])}
+
+
+def test_the_model_must_give_the_outputs_of_the_export():
+    outputs = run_function(*Lengths().signatures()["serving_default"], TEXTS)
+    assert outputs["n"].tolist() == [3.0, 9.0, 0.0] and outputs["text"].tolist() == TEXTS
+    comparison = Comparison(TEXTS)
+    comparison.check_model("serving_default", outputs, Lengths())
+    comparison.check_model("another", outputs, Lengths(more=1.0))
+    assert comparison.problems == []
+    comparison.check_model("serving_default", outputs, Lengths(more=1.0))
+    comparison.check_model("serving_default", outputs, Lengths(name="m"))
+    assert comparison.problems == [
+        "output n of serving_default in the export and the model differs for 3 of 3 texts, "
+        "such as b'one': 3.0 and 4.0",
+        "serving_default expected the model's outputs ['m', 'text']. Received: ['n', 'text']",
+    ]

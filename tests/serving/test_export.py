@@ -1,0 +1,116 @@
+"""Export: version numbers, whole directories or none, facts, and equal outputs in Python."""
+
+import doctest
+import json
+
+import pytest
+import tensorflow as tf
+
+import keras_tx
+from keras_tx.serving import export, export_saved_model, read_facts
+
+TEXT = [tf.TensorSpec([None], tf.string, name="text")]
+SIGNATURES = {"serving_default": (lambda text: {"length": tf.strings.length(text)}, TEXT)}
+PROBES = ["a small boat", "", "two\nlines", "nul \x00 byte", "\U0001f600 na\u00efve", "lake " * 60]
+
+
+def test_versions_count_up_and_never_reuse_a_number(tmp_path):
+    names = [export_saved_model(SIGNATURES, tmp_path / "base").name for _ in range(3)]
+    assert names == ["1", "2", "3"]
+    (tmp_path / "base" / "9").mkdir()
+    (tmp_path / "base" / "notes").mkdir()
+    assert export_saved_model(SIGNATURES, tmp_path / "base").name == "10"
+    assert sorted(entry.name for entry in (tmp_path / "base").iterdir()) == [
+        "1", "10", "2", "3", "9", "notes"
+    ]  # fmt: skip
+
+
+def test_versions_are_ordered_as_numbers(tmp_path):
+    for name in ("2", "10", "9", "latest", "1.5"):
+        (tmp_path / name).mkdir()
+    assert [entry.name for entry in export.versions(tmp_path)] == ["2", "9", "10"]
+    assert export.versions(tmp_path / "missing") == []
+
+
+def test_nothing_is_left_when_a_function_cannot_be_traced(tmp_path):
+    def broken(text):
+        raise KeyError("no such table")
+
+    with pytest.raises(KeyError, match="no such table"):
+        export_saved_model({"serving_default": (broken, TEXT)}, tmp_path / "base")
+    assert not (tmp_path / "base").exists()
+
+
+def test_nothing_is_left_when_writing_fails_in_the_middle(tmp_path):
+    # The SavedModel is written before the facts, which JSON cannot hold.
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        export_saved_model(SIGNATURES, tmp_path, facts={"model": object()})
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        export_saved_model(SIGNATURES, tmp_path / "new", facts={"model": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_base_directory(tmp_path):
+    (tmp_path / "model").write_text("a file")
+    with pytest.raises(NotADirectoryError, match="expected a directory. Received: .*is a file"):
+        export_saved_model(SIGNATURES, tmp_path / "model")
+
+
+def test_facts_come_back(tmp_path):
+    facts = {"keras_tx": "1.2", "model": "mod\u00e8les/x.keras", "extra": None}
+    assert read_facts(export_saved_model(SIGNATURES, tmp_path, facts=facts)) == facts
+    assert read_facts(export_saved_model(SIGNATURES, tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "expected JSON. Received: .*keras_tx.json"),
+        (b"\xff\xfe\xff", "expected JSON. Received: .*keras_tx.json"),
+        (b"[1]", r"expected a JSON object. Received: .*with \[1\]"),
+    ],
+)
+def test_damaged_facts_are_named(tmp_path, content, message):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "keras_tx.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_facts(tmp_path)
+
+
+def test_a_text_model_says_which_file_it_is(subwords, tmp_path, monkeypatch):
+    model = keras_tx.models.SentimentClassifier.from_preset("tiny", subwords)
+    assert read_facts(model.export(tmp_path / "a"))["model"] is None
+    monkeypatch.chdir(tmp_path)
+    model.save("m.keras")
+    loaded = keras_tx.load("m.keras")
+    facts = read_facts(loaded.export("a"))
+    assert facts["model"] == str((tmp_path / "m.keras").resolve())
+    assert facts["keras_tx"] in (None, keras_tx.__version__)  # None: not installed.
+    assert read_facts(model.export("a")) == facts
+    assert "m.keras" not in json.dumps(loaded.get_config())
+    with loaded._training_network("float32"):
+        pass
+    assert loaded.origin is None  # After training the file has other weights.
+
+
+def test_python_reload_translates_the_same(translator, tmp_path):
+    reloaded = tf.saved_model.load(str(translator.export(tmp_path)))
+    outputs = reloaded.signatures["serving_default"](text=tf.constant(PROBES))
+    translations = [text.decode("utf-8", "replace") for text in outputs["translation"].numpy()]
+    assert translations == translator.translate(PROBES)
+    assert len(set(translations)) > 3, "too little to compare"
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "subword"])
+def test_python_reload_classifies_the_same(request, tokenizer, tmp_path):
+    model = request.getfixturevalue(f"{tokenizer}_classifier")
+    reloaded = tf.saved_model.load(str(model.export(tmp_path)))
+    outputs = reloaded.signatures["serving_default"](text=tf.constant(PROBES))
+    results = model.classify(PROBES)
+    assert [label.decode() for label in outputs["label"].numpy()] == [r.label for r in results]
+    assert outputs["score"].numpy() == pytest.approx([r.score for r in results], abs=1e-5)
+
+
+def test_doctest():
+    assert doctest.testmod(export, optionflags=doctest.ELLIPSIS).failed == 0
