@@ -1,0 +1,55 @@
+"""`keras-tx evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from keras_tx.cli.loading import load_model
+from keras_tx.cli.text_lines import print_json
+
+
+@click.command()
+@click.option("--model", metavar="NAME|PATH", required=True, help="The model to evaluate.")
+@click.option(
+    "--data",
+    metavar="PATH",
+    required=True,
+    help="Classifiers: a .csv or .tsv table, the IMDB reviews (folder or archive), or a folder "
+    "with one of .txt files for each class. Translators: a file of tab-separated pairs, or the "
+    "PREFIX of PREFIX.en and PREFIX.fr.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    default="test",
+    show_default=True,
+    help="Part of the IMDB reviews.",
+)
+@click.option("--text-column", default="text", show_default=True, help="Of a table.")
+@click.option("--label-column", default="label", show_default=True, help="Of a table.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+def evaluate(
+    model: str, data: str, split: str, text_column: str, label_column: str, batch_size: int
+) -> None:
+    """Score a model on labelled texts or sentence pairs, as one JSON object."""
+    loaded = load_model(model)
+    print_json(_scores(loaded, data, split, text_column, label_column, batch_size))
+
+
+def _scores(
+    model: Any, data: str, split: str, text_column: str, label_column: str, batch_size: int
+) -> dict[str, Any]:
+    from keras_tx.data import read_labelled, read_pairs
+    from keras_tx.data.readers_table import is_table
+    from keras_tx.evaluation import evaluate_classifier, evaluate_translator
+    from keras_tx.models import Translator
+
+    if isinstance(model, Translator):
+        pairs = read_pairs(data, model.source_language, model.target_language)
+        return evaluate_translator(model, pairs, batch_size=batch_size)
+    # Only a table may give the labels as numbers, or lack some of them.
+    names = model.labels if is_table(data) else None
+    examples = read_labelled(data, split, text_column, label_column, label_names=names)
+    return evaluate_classifier(model, examples, batch_size=batch_size)

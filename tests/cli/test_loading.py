@@ -1,0 +1,29 @@
+"""TensorFlow's start is silent, and models are of the kind that the command needs."""
+
+import os
+
+import pytest
+
+from keras_tx.cli.loading import load_model, quiet_standard_error
+from keras_tx.models import SentimentClassifier, Translator
+
+
+def test_standard_error_is_quiet_only_inside(capfd):
+    with quiet_standard_error():
+        os.write(2, b"inside")
+    os.write(2, b"outside")
+    assert capfd.readouterr().err == "outside"
+
+
+def test_standard_error_comes_back_after_an_error(capfd):
+    with pytest.raises(ValueError, match="inside"), quiet_standard_error():
+        raise ValueError("inside")
+    os.write(2, b"outside")
+    assert capfd.readouterr().err == "outside"
+
+
+def test_kinds(models):
+    assert isinstance(load_model("sentiment_imdb"), SentimentClassifier)
+    assert isinstance(load_model("translator_en_fr", "Translator"), Translator)
+    with pytest.raises(ValueError, match="expected a Translator.*which holds a SentimentClass"):
+        load_model("sentiment_imdb", "Translator")
