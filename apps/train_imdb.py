@@ -53,7 +53,7 @@ def main() -> None:
         train,
         held_out,
         epochs=arguments.epochs,
-        learning_rate=1.5e-3,
+        learning_rate=2e-3,
         rounds_per_epoch=2,
         precision=arguments.precision,
         max_minutes=arguments.minutes,

@@ -142,8 +142,8 @@ def _train_classifier(
     _finish(model, directory, metrics)
 
 
-# Word pairs find more in few short texts than attention does.
-_SMALL_NETWORK = {"ngram_buckets": 4000, "ngram_dim": 16, "token_dropout": 0.1}
+# N-grams find more in few short texts than attention does.
+_SMALL_NETWORK = {"ngram_buckets": 4000, "token_dropout": 0.1}
 _SMALL_CLASSIFIER = {
     "epochs": 20,
     "tokens_per_batch": 256,

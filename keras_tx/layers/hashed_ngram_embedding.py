@@ -22,6 +22,7 @@ class HashedNGramEmbedding(keras.layers.Layer):
         num_buckets: size of the table.
         output_dim: size of the vectors, `D`.
         n: how many neighbouring ids make one n-gram. Default 2.
+        embeddings_initializer: initializer of the table. Default `"uniform"`.
 
     Call arguments:
         inputs: ids `(B, T)`; 0 is padding.
@@ -41,15 +42,27 @@ class HashedNGramEmbedding(keras.layers.Layer):
     Source: Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification".
     """
 
-    def __init__(self, num_buckets: int, output_dim: int, n: int = 2, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_buckets: int,
+        output_dim: int,
+        n: int = 2,
+        embeddings_initializer: Any = "uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_buckets = positive_integer("num_buckets", num_buckets)
         self.output_dim = positive_integer("output_dim", output_dim)
         self.n = positive_integer("n", n)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
     def build(self, inputs_shape: tuple) -> None:
         self.embeddings = keras.layers.Embedding(
-            self.num_buckets, self.output_dim, dtype=self.dtype_policy, name="embeddings"
+            self.num_buckets,
+            self.output_dim,
+            embeddings_initializer=self.embeddings_initializer,
+            dtype=self.dtype_policy,
+            name="embeddings",
         )
         self.embeddings.build((None, None))
         self.built = True
@@ -80,4 +93,5 @@ class HashedNGramEmbedding(keras.layers.Layer):
             "num_buckets": self.num_buckets,
             "output_dim": self.output_dim,
             "n": self.n,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
         }

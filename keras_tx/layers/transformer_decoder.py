@@ -133,9 +133,7 @@ class TransformerDecoder(TransformerBlock):
         results = (x, *scores, *((cache,) if cache else ()))
         return results[0] if len(results) == 1 else results
 
-    def start_cache(
-        self, batch_size: Any, length: Any, source: Any = None
-    ) -> dict[str, Cache]:
+    def start_cache(self, batch_size: Any, length: Any, source: Any = None) -> dict[str, Cache]:
         """The cache to decode `length` tokens with; `source` `(B, Ts, Ds)` is projected once."""
         self._check_source(source, cache=None)
         cache = {"target": self.self_attention.empty_cache(batch_size, length)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras_tx.layers import (
     HashedNGramEmbedding,
     MeanMaxPooling1D,
     PositionalEmbedding,
+    RootPooling1D,
     TransformerDecoder,
     TransformerEncoder,
 )
@@ -29,13 +31,15 @@ def classification_network(
     norm_first: bool = True,
     activation: str = "gelu",
     ngram_buckets: int = 0,
-    ngram_dim: int = 32,
+    ngram_orders: Sequence[int] = (1, 2, 3),
     dtype: Any = None,
 ) -> keras.Model:
     """Token ids to class scores: embedding, encoders, mean and max pooling, dense layer.
 
-    With `ngram_buckets`, pooled embeddings of neighbouring token pairs stand beside the
-    encoder's output: they find expressions that little data does not teach attention.
+    With `ngram_buckets`, a linear classifier on n-grams is added to the scores ("wide and
+    deep"): it learns from little data what attention does not. In training it is left out
+    of every other text, for it soon knows the training texts by heart, and the encoder would
+    have nothing left to learn.
 
     Args:
         vocabulary_size: number of token ids.
@@ -44,8 +48,9 @@ def classification_network(
         embed_dim, dense_dim, num_heads, num_layers, norm_first, activation: of the encoders.
         dropout: rate inside the encoders; the pooled vector gets 0.5.
         token_dropout: rate at which whole tokens are dropped in training.
-        ngram_buckets: size of the table of token pairs; 0 (default) for no such branch.
-        ngram_dim: size of its vectors.
+        ngram_buckets: size of the table for each kind of n-gram; 0 (default) for no such
+            branch.
+        ngram_orders: which n-grams. Default single tokens, pairs and triples.
         dtype: dtype policy of all layers. Default: the global one.
 
     Returns:
@@ -84,14 +89,34 @@ def classification_network(
     if norm_first:
         x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="encoder_norm")(x)
     x = MeanMaxPooling1D(dtype=dtype, name="pooling")(x)
-    if ngram_buckets:
-        pairs = HashedNGramEmbedding(ngram_buckets, ngram_dim, dtype=dtype, name="ngrams")(ids)
-        pairs = keras.layers.Dropout(token_dropout, name="ngram_dropout", **tokens_only)(pairs)
-        pairs = MeanMaxPooling1D(dtype=dtype, name="ngram_pooling")(pairs)
-        x = keras.layers.Concatenate(dtype=dtype, name="joined")([x, pairs])
     x = keras.layers.Dropout(0.5, dtype=dtype, name="pooled_dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    if ngram_buckets:
+        sizes = {n: min(ngram_buckets, vocabulary_size**n) for n in ngram_orders}
+        wide = [_ngram_scores(ids, n, sizes[n], num_classes, token_dropout) for n in ngram_orders]
+        wide = keras.layers.Add(dtype="float32", name="ngram_scores")(wide)
+        wide = keras.layers.Dropout(
+            0.5, noise_shape=(None, 1), dtype="float32", name="wide_dropout"
+        )(wide)
+        logits = keras.layers.Add(dtype="float32", name="wide_and_deep")([logits, wide])
     return keras.Model(ids, logits, name="classification_network")
+
+
+def _ngram_scores(ids: Any, n: int, num_buckets: int, num_classes: int, dropout: float) -> Any:
+    """One weight for each n-gram and class, summed to scores `(B, C)`."""
+    x = HashedNGramEmbedding(
+        num_buckets,
+        num_classes,
+        n=n,
+        embeddings_initializer="zeros",
+        dtype="float32",
+        name=f"ngrams_{n}",
+    )(ids)
+    x = keras.layers.Dropout(
+        dropout, noise_shape=(None, None, 1), dtype="float32", name=f"ngram_dropout_{n}"
+    )(x)
+    # Rare n-grams get few steps: a scale of 5 lets each step count.
+    return RootPooling1D(scale=5.0, dtype="float32", name=f"ngram_pooling_{n}")(x)
 
 
 def translation_network(

@@ -205,6 +205,7 @@ class Translator(TextModel):
         tokens_per_batch: int = 2048,
         learning_rate: float = 2e-3,
         warmup_steps: int = 1000,
+        cooldown: float = 0.2,
         label_smoothing: float = 0.1,
         steps_per_round: int | None = None,
         precision: str = "float32",
@@ -221,7 +222,9 @@ class Translator(TextModel):
             epochs: passes over the training pairs. Default 20.
             tokens_per_batch: the most padded tokens of either side in a batch. Default 2048.
             learning_rate: the peak of an inverse-square-root schedule. Default 2e-3.
-            warmup_steps: steps up to the peak. Default 1000.
+            warmup_steps: steps up to the peak; a third of all at most. Default 1000.
+            cooldown: share of all steps over which the rate goes to zero at the end.
+                Default 0.2.
             label_smoothing: of the loss. Default 0.1.
             steps_per_round: steps between validations. Default: an epoch.
             precision: dtype policy in training, e.g. `"mixed_bfloat16"`. The model
@@ -244,8 +247,9 @@ class Translator(TextModel):
         steps = epochs * len(training)
         settings = {"steps_per_round": steps_per_round or len(training), **options}
         options = TrainingOptions(total_steps=steps, **settings)
+        warmup_steps = min(warmup_steps, max(steps // 3, 1))
         optimizer = keras.optimizers.Adam(
-            InverseSquareRoot(learning_rate, min(warmup_steps, max(steps // 4, 1))),
+            InverseSquareRoot(learning_rate, warmup_steps, steps, int(cooldown * steps)),
             beta_2=0.98,
             epsilon=1e-9,
             global_clipnorm=options.clip_norm,

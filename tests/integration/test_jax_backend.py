@@ -1,9 +1,8 @@
 """The layers under JAX: their own tests again, where the backend can make a difference.
 
-That both backends give the same numbers is `test_layer_contract.py`'s: it loads under each
-what was saved under the other. All tests of the layers pass under JAX too, but compiling
-every small operation by itself takes JAX minutes: `KERAS_BACKEND=jax python -m pytest
-tests/layers`.
+All tests of the layers pass under JAX (`KERAS_BACKEND=jax python -m pytest tests/layers`),
+but compiling every small operation by itself takes JAX minutes, so a few stand for them
+here. Among these, what is saved under JAX gives the same numbers under TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,11 +12,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
+
+from keras_tx.layers import PositionalEmbedding, TransformerDecoder, TransformerEncoder
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = "tests/layers"
 SELECTED = (
+    f"{LAYERS}/test_layer_contract.py::test_a_keras_file_loads_in_a_fresh_process",
     f"{LAYERS}/test_layer_contract.py::test_one_fit_step_changes_every_weight",
     f"{LAYERS}/test_layer_contract.py::test_graph_is_eager",
     f"{LAYERS}/test_layer_contract.py::test_symbolic_shapes_are_the_eager_shapes",
@@ -31,17 +35,50 @@ SELECTED = (
 XLA_FLAGS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
-def test_layers_pass_their_tests_under_jax():
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        pytest.skip("these tests run under JAX already")
-    pytest.importorskip("jax", reason="JAX is not installed")
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="these tests start from TensorFlow"
+)
+
+
+def run_under_jax(*arguments: str) -> str:
     process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *SELECTED],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": XLA_FLAGS},
         capture_output=True,
         text=True,
     )
     assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
-    summary = process.stdout.splitlines()[-1]
+    return process.stdout
+
+
+def test_layers_pass_their_tests_under_jax():
+    output = run_under_jax("-m", "pytest", "-x", "-p", "no:cacheprovider", *SELECTED)
+    summary = output.splitlines()[-1]
     assert " passed" in summary and "skipped" not in summary
+
+
+def test_what_is_saved_under_tensorflow_gives_the_same_under_jax(tmp_path):
+    keras.utils.set_random_seed(3)
+    source = keras.Input((None,), dtype="int32")
+    target = keras.Input((None,), dtype="int32")
+    embed = PositionalEmbedding(8, 10, 8, scale=True)
+    encoded = TransformerEncoder(8, 16, 2, norm_first=True, gated=True)(embed(source))
+    decoded = TransformerDecoder(8, 16, 2, key_dim=8)(embed(target), encoded)
+    model = keras.Model([source, target], embed(decoded, reverse=True))
+    ids = [np.array([[3, 1, 4], [5, 0, 0]]), np.array([[2, 7, 1, 8], [6, 6, 0, 0]])]
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "ids.npz", *ids)
+    code = """
+import sys, keras, keras_tx, numpy as np
+assert keras.backend.backend() == "jax"
+folder = sys.argv[1]
+with np.load(folder + "/ids.npz") as file:
+    ids = [file[name] for name in file.files]
+model = keras.models.load_model(folder + "/model.keras")
+np.save(folder + "/outputs.npy", model.predict(ids, verbose=0))
+"""
+    run_under_jax("-c", code, str(tmp_path))
+    outputs = np.load(tmp_path / "outputs.npy")
+    expected = keras.ops.convert_to_numpy(model(ids))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)

@@ -196,9 +196,7 @@ def test_explicit_masks_are_the_masks_that_travel():
     explicit.set_weights(implicit.get_weights())
     inputs = [SOURCE_IDS, TARGET_IDS]
     real = TARGET_IDS != 0
-    np.testing.assert_array_equal(
-        numbers(implicit(inputs))[real], numbers(explicit(inputs))[real]
-    )
+    np.testing.assert_array_equal(numbers(implicit(inputs))[real], numbers(explicit(inputs))[real])
 
 
 def test_longer_padding_and_other_rows_change_nothing():

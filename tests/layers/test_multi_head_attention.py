@@ -76,9 +76,7 @@ def test_keras_own_attention_with_our_weights(sizes, cross, vectors, randomize, 
     theirs.set_weights([w[n + part] for n in names for part in ("", "_bias")])
     mask = np.random.default_rng(2).random((2, 4, value.shape[1])) < 0.6
     mask[..., 0] = True
-    expected, expected_scores = theirs(
-        x, value, attention_mask=mask, return_attention_scores=True
-    )
+    expected, expected_scores = theirs(x, value, attention_mask=mask, return_attention_scores=True)
     got, scores = ours(x, source, attention_mask=mask, return_attention_scores=True)
     np.testing.assert_allclose(numbers(got), numbers(expected), atol=1e-5)
     np.testing.assert_allclose(numbers(scores), numbers(expected_scores), atol=1e-6)

@@ -100,9 +100,7 @@ def test_keras_hub_with_our_weights(norm_first, cross, make, unfused):
         decoder_padding_mask=TARGET_MASK,
         encoder_padding_mask=SOURCE_MASK if cross else None,
     )
-    got = ours(
-        target, source, target_mask=TARGET_MASK, source_mask=SOURCE_MASK if cross else None
-    )
+    got = ours(target, source, target_mask=TARGET_MASK, source_mask=SOURCE_MASK if cross else None)
     np.testing.assert_allclose(numbers(got), numbers(expected), atol=1e-5)
 
 
@@ -115,9 +113,7 @@ def test_token_by_token_is_all_at_once(norm_first, cross, key_dim, make):
     expected = numbers(layer(target, source, source_mask=mask))
     cache = layer.start_cache(2, 5, source)
     for t in range(4):
-        got, cache = layer(
-            target[:, t : t + 1], cache=cache, cache_index=t, source_mask=mask
-        )
+        got, cache = layer(target[:, t : t + 1], cache=cache, cache_index=t, source_mask=mask)
         np.testing.assert_allclose(numbers(got)[:, 0], expected[:, t], atol=1e-5)
 
 
@@ -132,9 +128,7 @@ def test_scores_come_with_the_cache_too(cross, make):
         _, scores, cache = layer(
             target[:, t : t + 1], cache=cache, cache_index=t, return_attention_scores=True
         )
-        np.testing.assert_allclose(
-            numbers(scores)[:, :, 0], numbers(expected)[:, :, t], atol=1e-6
-        )
+        np.testing.assert_allclose(numbers(scores)[:, :, 0], numbers(expected)[:, :, t], atol=1e-6)
 
 
 class CachedPass(keras.Model):
@@ -153,9 +147,7 @@ class CachedPass(keras.Model):
 
         def step(t, outputs, cache):
             token = ops.take(target, [t], axis=1)
-            got, cache = self.decoder(
-                token, cache=cache, cache_index=t, source_mask=source_mask
-            )
+            got, cache = self.decoder(token, cache=cache, cache_index=t, source_mask=source_mask)
             here = ops.arange(length)[:, None] == t
             return t + 1, ops.where(here, got, outputs), cache
 

@@ -97,21 +97,27 @@ def test_padding_changes_nothing_in_classification(norm_first, ngram_buckets):
     np.testing.assert_allclose(outputs(network, padded), expected, atol=1e-5)
 
 
-def test_classification_weights_by_hand_with_and_without_pairs():
+def test_classification_weights_by_hand_with_and_without_ngrams():
     blocks = 2 * (attention() + feed_forward() + norms(2)) + norms(1)
-    assert classification().count_params() == 20 * D + blocks + 2 * D * 3 + 3
-    with_pairs = classification(ngram_buckets=50, ngram_dim=4)
-    size = with_pairs.get_layer("ngrams").count_params()
-    assert size >= 50 * 4
-    assert with_pairs.count_params() == 20 * D + blocks + size + (2 * D + 2 * 4) * 3 + 3
-    assert "ngrams" not in [layer.name for layer in classification().layers]
+    deep = 20 * D + blocks + 2 * D * 3 + 3
+    assert classification().count_params() == deep
+    # There are 20 single tokens; pairs and triples share 50 buckets each.
+    assert classification(ngram_buckets=50).count_params() == deep + (20 + 50 + 50) * 3
+    assert classification(ngram_buckets=50, ngram_orders=[2]).count_params() == deep + 50 * 3
 
 
-def test_pairs_of_tokens_tell_orders_apart_that_the_rest_cannot():
-    network = classification(ngram_buckets=1000, num_layers=0, token_dropout=0.0)
-    network.get_layer("embedding").token_embeddings.embeddings.assign(np.zeros((20, D)))
-    one, other = outputs(network, np.array([[5, 6, 7, 8], [8, 7, 6, 5]]))
-    assert np.abs(one - other).max() > 1e-4
+def test_ngrams_begin_with_no_say_and_tell_orders_apart_that_the_rest_cannot():
+    arguments = {"num_layers": 0, "token_dropout": 0.0}
+    wide, deep = classification(ngram_buckets=1000, **arguments), classification(**arguments)
+    for network in (wide, deep):
+        network.get_layer("embedding").token_embeddings.embeddings.assign(np.zeros((20, D)))
+    deep.get_layer("logits").set_weights(wide.get_layer("logits").get_weights())
+    orders = np.array([[5, 6, 7, 8], [8, 7, 6, 5]])
+    np.testing.assert_allclose(outputs(wide, orders), outputs(deep, orders), atol=1e-6)
+    table = wide.get_layer("ngrams_2").embeddings.embeddings
+    table.assign(np.arange(np.prod(table.shape)).reshape(table.shape) / 1000)
+    one, other = outputs(wide, orders)
+    assert np.abs(one - other).max() > 1e-2
 
 
 def test_token_dropout_drops_whole_tokens():

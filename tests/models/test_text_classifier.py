@@ -133,14 +133,14 @@ def test_the_middle_of_a_long_text_does_not_count(tokenizer):
         assert model.classify([" ".join(changed)])[0].scores != before
 
 
-def test_pairs_are_a_choice(tokenizer):
+def test_ngrams_are_a_choice(tokenizer):
     def names(**changes):
         model = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, **changes)
         model.classify(["drum"])
         return [layer.name for layer in model.network.layers]
 
-    assert "ngrams" not in names()
-    assert "ngrams" in names(ngram_buckets=100)
+    assert "ngrams_2" not in names()
+    assert "ngrams_2" in names(ngram_buckets=100)
 
 
 def test_half_precision_training_leaves_a_float32_model(tokenizer):

@@ -40,3 +40,13 @@ def test_serialization_alone_and_in_an_optimizer():
 def test_errors(arguments):
     with pytest.raises(ValueError, match="positive numbers. Received: peak_learning_rate="):
         InverseSquareRoot(*arguments)
+
+
+def test_the_cool_down_leads_to_zero_by_hand():
+    plain = InverseSquareRoot(0.01, warmup_steps=4)
+    cooled = InverseSquareRoot(0.01, warmup_steps=4, total_steps=20, cooldown_steps=10)
+    rate = [float(cooled(step)) / float(plain(step)) for step in (0, 10, 15, 19)]
+    assert rate == pytest.approx([1.0, 1.0, 0.5, 0.1], rel=1e-5)
+    assert float(cooled(20)) == 0.0
+    with pytest.raises(ValueError, match="Received: cooldown_steps=10, total_steps=None"):
+        InverseSquareRoot(0.01, cooldown_steps=10)
