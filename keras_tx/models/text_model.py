@@ -154,8 +154,8 @@ def check_vocabulary(name: str, size: int, tokenizer: Tokenizer) -> None:
 
 def check_texts(texts: Sequence[str]) -> list[bytes]:
     """The texts as UTF-8, or an error that says what came instead of a list of `str`."""
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Sequence):
-        raise TypeError(f"texts expected a list of str. Received: texts={str(texts)[:50]!r}")
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__"):
+        raise TypeError(f"texts expected a list of str. Received: texts={repr(texts)[:50]}")
     encoded = []
     for text in texts:
         if not isinstance(text, str):

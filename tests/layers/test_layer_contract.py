@@ -19,6 +19,7 @@ from keras_tx.layers import (
     MeanMaxPooling1D,
     MultiHeadAttention,
     PositionalEmbedding,
+    RootPooling1D,
     SinusoidalPositionalEncoding,
     TransformerDecoder,
     TransformerEncoder,
@@ -123,6 +124,7 @@ CASES = {
         10 * WIDTH,
         ("ids",),
     ),
+    "root_pooling": Case(RootPooling1D, {"scale": 3.0}, 0),
     "sinusoidal_encoding": Case(SinusoidalPositionalEncoding, {"max_wavelength": 100}, 0),
     "encoder": Case(TransformerEncoder, BLOCK, attention() + feed_forward() + 2 * NORM),
     "encoder_pre_norm_gated": Case(

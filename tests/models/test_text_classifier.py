@@ -42,7 +42,7 @@ def learned(tokenizer):
     history = model.fit(
         toy_examples(300, 0),
         toy_examples(60, 1),
-        epochs=6,
+        epochs=20,
         tokens_per_batch=256,
         learning_rate=1e-2,
         warmup_steps=10,
