@@ -1,5 +1,33 @@
 """Decoding: a step function to token ids; knows no model and no string."""
 
-from keras_tx.decoding.greedy import DecodedTokens, greedy_search
+from keras_tx.decoding.beam import BeamHypotheses, beam_search
+from keras_tx.decoding.beam_state import gather_beams
+from keras_tx.decoding.constraints import (
+    Constraint,
+    ForcedPrefix,
+    MinimumLength,
+    NoRepeatedNGrams,
+    SuppressTokens,
+)
+from keras_tx.decoding.greedy import greedy_search
+from keras_tx.decoding.length_penalty import LengthPenalty
+from keras_tx.decoding.sampling import sample_tokens, sampling_search
+from keras_tx.decoding.token_loop import DecodedTokens
+from keras_tx.decoding.top_tokens import top_tokens
 
-__all__ = ["DecodedTokens", "greedy_search"]
+__all__ = [
+    "BeamHypotheses",
+    "Constraint",
+    "DecodedTokens",
+    "ForcedPrefix",
+    "LengthPenalty",
+    "MinimumLength",
+    "NoRepeatedNGrams",
+    "SuppressTokens",
+    "beam_search",
+    "gather_beams",
+    "greedy_search",
+    "sample_tokens",
+    "sampling_search",
+    "top_tokens",
+]

@@ -1,0 +1,30 @@
+"""The largest of many by blocks is `top_k` over all, ties included.
+
+NumPy and `keras.ops` only: the same tests run on TensorFlow and on JAX.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keras_tx.decoding.top_tokens import top_tokens
+
+
+# Sizes without blocks, with blocks, and one whose divisors are of no use.
+@pytest.mark.parametrize("size", [5, 64, 1000, 1024, 1021, 8000])
+@pytest.mark.parametrize("count", [1, 4, 13])
+@pytest.mark.parametrize("ties", [False, True])
+def test_it_is_top_k(size, count, ties, arrays):
+    count, generator = min(count, size), np.random.default_rng(size)
+    logits = generator.normal(size=(7, size)).astype("float32")
+    if ties:
+        logits = np.round(logits)
+    logits[1] = np.sort(logits[1])
+    logits[2] = -1e9
+    logits[3, : size // 2] = -1e9
+    values, ids = arrays(top_tokens(logits, count))
+    expected = np.argsort(-logits, axis=-1, kind="stable")[:, :count]
+    assert ids.dtype == np.int32
+    assert ids.tolist() == expected.tolist()
+    np.testing.assert_array_equal(values, np.take_along_axis(logits, expected, axis=-1))
