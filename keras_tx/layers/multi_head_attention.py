@@ -7,9 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.attention_cache import Cache, append_to_cache, write_to_cache
 from keras_tx.layers.validation import optional, positive_integer, rate
-
-Cache = dict[str, Any]
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
@@ -29,10 +28,11 @@ class MultiHeadAttention(keras.layers.Layer):
     all the same, their values mean nothing. A row in which everything is masked gives
     finite values.
 
-    The layer stores no state between calls. To decode one token at a time, pass
-    `cache` (see `empty_cache`) with `cache_index`, and take the updated cache
-    from the result; for cross-attention pass the cache that `project_source`
-    makes once for a source.
+    The layer stores no state between calls. To decode step by step, pass `cache` and
+    take the updated cache from the result. A cache of length 0 (see `empty_cache`) grows
+    by the tokens of each call; one of a fixed length, for backends that need static
+    shapes, is written from slot `cache_index` on. For cross-attention pass the cache that
+    `project_source` makes once for a source.
 
     Args:
         num_heads: number of heads, `H`.
@@ -50,21 +50,22 @@ class MultiHeadAttention(keras.layers.Layer):
         value_mask: `(B, Tk)`.
         attention_mask: `(Tq, Tk)`, `(B, Tq, Tk)` or `(B, 1 or H, Tq, Tk)`.
         use_causal_mask: whether position `i` sees positions `<= i` only.
-        cache: `{"key": (B, H, K, L), "value": (B, H, L, V)}`.
-        cache_index: scalar, the position of the one token in `query`; the cache
-            is written there and positions after it are masked.
+        cache: `{"key": (B, H, K, L), "value": (B, H, L, V)}`. The mask is over what
+            the cache holds afterwards: `Tk = L + Tq` if it grows, else `Tk = L`.
+        cache_index: scalar, the slot of the first token in `query` in a cache of fixed
+            length; slots behind the last one written are masked. Default `None`: the
+            cache grows.
         mask, query_mask: the mask that Keras fills in for self-attention (`query_mask`
             when another tensor comes with `query`); used when `value_mask` is `None`.
         return_attention_scores: also return the weights `(B, H, Tq, Tk)`.
 
     Returns:
         `(B, Tq, output_dim)`, followed by the scores if asked for, followed by
-        the updated cache if `cache_index` was given.
+        the updated cache in self-attention with a cache.
 
     Raises:
         ValueError: when sizes are not positive, when a layer built for
-            self-attention gets `value`, when more than one token comes with
-            `cache_index`, or when a cache comes without an index.
+            self-attention gets `value`, or when an index comes without a cache.
 
     Example:
         >>> import numpy as np, keras_tx
@@ -144,18 +145,27 @@ class MultiHeadAttention(keras.layers.Layer):
                 value_mask = query_mask if mask is None else mask
             queries, keys, values = self._project_self(query)
         else:
-            queries = self._split_heads(self.query(query), self.key_dim)
+            queries = self._split_heads(_project(self.query, query), query, self.key_dim)
             source = self.project_source(value) if cache is None else cache
             keys, values = source["key"], source["value"]
 
-        if cache_index is not None:
-            cache_index = ops.cast(cache_index, "int32")
-            cache = _write(cache, {"key": keys, "value": values}, cache_index)
+        first, written = 0, None  # Slots of the first query and behind the last one.
+        if self.is_self_attention and cache is not None:
+            new = {"key": keys, "value": values}
+            if cache_index is None:
+                first = ops.shape(cache["value"])[2]
+                cache = append_to_cache(cache, new)
+            else:
+                first = ops.cast(cache_index, "int32")
+                written = first + query.shape[1]
+                cache = write_to_cache(cache, new, first)
             keys, values = cache["key"], cache["value"]
 
         # (B, H, Tq, K) x (B, H, K, Tk) -> (B, H, Tq, Tk)
         scores = ops.matmul(queries * self.key_dim**-0.5, keys)
-        mask = self._mask(scores, value_mask, attention_mask, use_causal_mask, cache_index)
+        # The newest token alone sees all that a growing cache holds.
+        causal = use_causal_mask and not (cache and cache_index is None and query.shape[1] == 1)
+        mask = _join_masks(scores, value_mask, attention_mask, causal, first, written)
         if mask is not None:
             # Adding one large number lets the kernel library fuse mask and product;
             # exp() of what is masked is exactly 0.
@@ -166,26 +176,27 @@ class MultiHeadAttention(keras.layers.Layer):
         # (B, H, Tq, Tk) x (B, H, Tk, V) -> (B, H, Tq, V) -> (B, Tq, H * V)
         heads = ops.matmul(self.dropout_layer(weights, training=training), values)
         heads = ops.transpose(heads, (0, 2, 1, 3))
-        length = ops.shape(heads)[1]
-        heads = ops.reshape(heads, (-1, length, self.num_heads * self.value_dim))
-        results = [self.output_projection(heads)]
+        heads = ops.reshape(heads, (-1, self.num_heads * self.value_dim))
+        outputs = self.output_projection(heads)
+        outputs = ops.reshape(outputs, (-1, ops.shape(query)[1], outputs.shape[-1]))
+        results = [outputs]
         if return_attention_scores:
             results.append(weights)
-        if cache_index is not None:
+        if self.is_self_attention and cache is not None:
             results.append(cache)
         return results[0] if len(results) == 1 else tuple(results)
 
     def project_source(self, value: Any) -> Cache:
         """Keys and values of an attended sequence `(B, Tk, Ds)`, made once for many queries."""
         size = self.num_heads * self.key_dim
-        projected = self.key_value(value)
+        keys, values = ops.split(_project(self.key_value, value), [size], axis=-1)
         return {
-            "key": self._split_keys(projected[..., :size]),
-            "value": self._split_heads(projected[..., size:], self.value_dim),
+            "key": self._split_keys(keys, value),
+            "value": self._split_heads(values, value, self.value_dim),
         }
 
     def empty_cache(self, batch_size: Any, length: Any) -> Cache:
-        """A zero-filled self-attention cache for `length` positions."""
+        """A zero-filled self-attention cache for `length` positions; 0 for one that grows."""
         heads = (batch_size, self.num_heads)
         return {
             "key": ops.zeros((*heads, self.key_dim, length), self.compute_dtype),
@@ -194,43 +205,23 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _project_self(self, query: Any) -> tuple[Any, Any, Any]:
         size = self.num_heads * self.key_dim
-        queries, keys, values = ops.split(self.query_key_value(query), [size, 2 * size], axis=-1)
+        projected = _project(self.query_key_value, query)
+        queries, keys, values = ops.split(projected, [size, 2 * size], axis=-1)
         return (
-            self._split_heads(queries, self.key_dim),
-            self._split_keys(keys),
-            self._split_heads(values, self.value_dim),
+            self._split_heads(queries, query, self.key_dim),
+            self._split_keys(keys, query),
+            self._split_heads(values, query, self.value_dim),
         )
 
-    def _split_heads(self, x: Any, size: int) -> Any:
-        # (B, T, H * size) -> (B, H, T, size)
-        x = ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, size))
+    def _split_heads(self, x: Any, origin: Any, size: int) -> Any:
+        # (B * T, H * size) -> (B, H, T, size)
+        x = ops.reshape(x, (-1, ops.shape(origin)[1], self.num_heads, size))
         return ops.transpose(x, (0, 2, 1, 3))
 
-    def _split_keys(self, x: Any) -> Any:
-        # (B, T, H * K) -> (B, H, K, T): keys are kept transposed, as the product needs them.
-        x = ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.key_dim))
+    def _split_keys(self, x: Any, origin: Any) -> Any:
+        # (B * T, H * K) -> (B, H, K, T): keys are kept transposed, as the product needs them.
+        x = ops.reshape(x, (-1, ops.shape(origin)[1], self.num_heads, self.key_dim))
         return ops.transpose(x, (0, 2, 3, 1))
-
-    def _mask(
-        self, scores: Any, value_mask: Any, attention_mask: Any, causal: bool, cache_index: Any
-    ) -> Any:
-        """All masks joined to one that broadcasts to `(B, H, Tq, Tk)`, or `None`."""
-        masks = []
-        if value_mask is not None:
-            masks.append(ops.cast(value_mask, "bool")[:, None, None, :])
-        if attention_mask is not None:
-            attention_mask = ops.cast(attention_mask, "bool")
-            rank = len(attention_mask.shape)
-            masks.append(attention_mask[:, None] if rank == 3 else attention_mask)
-        if causal and cache_index is None:
-            rows, columns = (ops.arange(ops.shape(scores)[axis]) for axis in (-2, -1))
-            masks.append(columns[None, :] <= rows[:, None])
-        if cache_index is not None:
-            masks.append(ops.arange(ops.shape(scores)[-1]) <= cache_index)
-        joined = None
-        for mask in masks:
-            joined = mask if joined is None else ops.logical_and(joined, mask)
-        return joined
 
     def _check_call(self, query: Any, value: Any, cache: Any, cache_index: Any) -> None:
         if self.is_self_attention and value is not None:
@@ -248,15 +239,10 @@ class MultiHeadAttention(keras.layers.Layer):
                 f"Layer {self.name!r} was built for cross-attention and expected no cache_index. "
                 f"Received: cache_index={cache_index}"
             )
-        if cache_index is not None and (query.shape[1] != 1 or cache is None):
+        if cache_index is not None and cache is None:
             raise ValueError(
-                "cache_index expected a cache and a query of one token. "
-                f"Received: query of shape {tuple(query.shape)}, cache={cache and list(cache)}"
-            )
-        if self.is_self_attention and cache is not None and cache_index is None:
-            raise ValueError(
-                f"Layer {self.name!r} expected a cache_index with the cache. "
-                "Received: cache_index=None"
+                "cache_index expected a cache beside it. "
+                f"Received: cache=None, cache_index={cache_index}"
             )
 
     def get_config(self) -> dict[str, Any]:
@@ -272,11 +258,29 @@ class MultiHeadAttention(keras.layers.Layer):
         }
 
 
-def _write(cache: Cache, new: Cache, index: Any) -> Cache:
-    # A select over the whole cache instead of slice_update: that one is an XLA-only
-    # operation, which TensorFlow Serving refuses to load.
-    here = ops.arange(ops.shape(cache["value"])[2]) == index
-    return {
-        "key": ops.where(here, new["key"], cache["key"]),  # (B, H, K, 1) -> (B, H, K, L)
-        "value": ops.where(here[:, None], new["value"], cache["value"]),  # (B, H, L, V)
-    }
+def _project(dense: keras.layers.Dense, x: Any) -> Any:
+    # (B, T, D) -> (B * T, units): one plain matrix product, without the many small
+    # operations that a product of other ranks brings with it.
+    return dense(ops.reshape(x, (-1, x.shape[-1])))
+
+
+def _join_masks(
+    scores: Any, value_mask: Any, attention_mask: Any, causal: bool, first: Any, written: Any
+) -> Any:
+    """All masks joined to one that broadcasts to `(B, H, Tq, Tk)`, or `None`."""
+    masks = []
+    if value_mask is not None:
+        masks.append(ops.cast(value_mask, "bool")[:, None, None, :])
+    if attention_mask is not None:
+        attention_mask = ops.cast(attention_mask, "bool")
+        rank = len(attention_mask.shape)
+        masks.append(attention_mask[:, None] if rank == 3 else attention_mask)
+    if causal:
+        rows, columns = (ops.arange(ops.shape(scores)[axis]) for axis in (-2, -1))
+        masks.append(columns[None, :] <= rows[:, None] + first)
+    elif written is not None:
+        masks.append(ops.arange(ops.shape(scores)[-1]) < written)
+    joined = None
+    for mask in masks:
+        joined = mask if joined is None else ops.logical_and(joined, mask)
+    return joined

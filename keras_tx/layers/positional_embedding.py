@@ -107,15 +107,24 @@ class PositionalEmbedding(keras.layers.Layer):
     def call(self, inputs: Any, start_index: Any = 0, reverse: bool = False) -> Any:
         if reverse:
             table = ops.cast(self.token_embeddings.embeddings, self.compute_dtype)
-            return ops.matmul(ops.cast(inputs, self.compute_dtype), ops.transpose(table))
+            rows = ops.reshape(ops.cast(inputs, self.compute_dtype), (-1, self.output_dim))
+            logits = ops.matmul(rows, ops.transpose(table))
+            return ops.reshape(logits, (*ops.shape(inputs)[:-1], self.input_dim))
         self._check_length(inputs.shape[1], start_index)
-        vectors = self.token_embeddings(inputs)
-        if self.scale:
-            vectors = vectors * self.output_dim**0.5
+        vectors = self.token_vectors(inputs)
+        return vectors + self.position_vectors(ops.shape(inputs)[1], start_index)
+
+    def token_vectors(self, ids: Any) -> Any:
+        """The vectors of ids `(…)` without their positions, `(…, D)`."""
+        vectors = self.token_embeddings(ids)
+        return vectors * self.output_dim**0.5 if self.scale else vectors
+
+    def position_vectors(self, length: Any, start_index: Any = 0) -> Any:
+        """The vectors of `length` positions from `start_index` on, `(length, D)`."""
         if self.positions == "sinusoidal":
-            return self.position_encoding(vectors, start_index=start_index)
-        positions = ops.arange(ops.shape(inputs)[1]) + ops.cast(start_index, "int32")
-        return vectors + self.position_embeddings(positions)
+            nothing = ops.zeros((1, length, self.output_dim), self.compute_dtype)
+            return self.position_encoding(nothing, start_index=start_index)[0]
+        return self.position_embeddings(ops.arange(length) + ops.cast(start_index, "int32"))
 
     def _check_length(self, length: int | None, start_index: Any) -> None:
         start = start_index if isinstance(start_index, int) else 0

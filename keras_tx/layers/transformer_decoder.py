@@ -40,11 +40,14 @@ class TransformerDecoder(TransformerBlock):
     Call arguments:
         target: `(B, Tt, D)`.
         source: encoder outputs `(B, Ts, Ds)`, or `None`.
-        target_mask: `(B, Tt)`, `True` = attend, or `None`.
+        target_mask: `(B, Tt)`, `True` = attend, or `None`. One of shape `(B, Tt, Tk)` takes
+            the causal mask's place: beam search has several hypotheses in the place of
+            tokens, each of which sees its own past in the cache.
         source_mask: `(B, Ts)`, `True` = attend, or `None`.
         cache: what `start_cache` gave, or the last step returned. With it, `target` is
-            one token `(B, 1, D)`, and `source` is not needed.
-        cache_index: scalar, the position of that token.
+            the next token `(B, 1, D)`, and `source` is not needed.
+        cache_index: scalar, the slot of that token in a cache of fixed length. Default
+            `None`: the cache grows.
         mask: the mask that Keras fills in for a decoder-only block; used when
             `target_mask` is `None`.
         return_attention_scores: also return the cross-attention weights (those of
@@ -98,11 +101,16 @@ class TransformerDecoder(TransformerBlock):
         # Keras fills `mask`, not `target_mask`, when a layer is called on one tensor.
         target_mask = mask if target_mask is None else target_mask
 
+        pattern = None
+        if target_mask is not None and len(target_mask.shape) == 3:
+            pattern, target_mask = target_mask, None
+
         def attend_to_target(x: Any) -> Any:
             return self.self_attention(
                 x,
                 value_mask=None if cache else target_mask,
-                use_causal_mask=True,
+                attention_mask=pattern,
+                use_causal_mask=pattern is None,
                 cache=cache and cache["target"],
                 cache_index=cache_index,
                 return_attention_scores=return_attention_scores,
@@ -134,7 +142,10 @@ class TransformerDecoder(TransformerBlock):
         return results[0] if len(results) == 1 else results
 
     def start_cache(self, batch_size: Any, length: Any, source: Any = None) -> dict[str, Cache]:
-        """The cache to decode `length` tokens with; `source` `(B, Ts, Ds)` is projected once."""
+        """The cache to decode `length` tokens with, 0 for one that grows.
+
+        `source` `(B, Ts, Ds)` is projected once.
+        """
         self._check_source(source, cache=None)
         cache = {"target": self.self_attention.empty_cache(batch_size, length)}
         if self.has_source:

@@ -163,8 +163,8 @@ import numpy as np
 folder = Path(sys.argv[1])
 model = keras.models.load_model(folder / "model.keras")
 with np.load(folder / "inputs.npz") as file:
-    outputs = model.predict([file[name] for name in file.files], verbose=0)
-np.savez(folder / "outputs.npz", *keras.tree.flatten(outputs))
+    outputs = model([file[name] for name in file.files])
+np.savez(folder / "outputs.npz", *map(np.asarray, keras.tree.flatten(outputs)))
 """
 
     def reload(model: keras.Model, inputs: list) -> list[np.ndarray]:

@@ -141,7 +141,7 @@ def translate(model: keras.Model, sentence: str) -> str:
     decoded = "[start]"
     for i in range(TARGET_LENGTH):
         tokenized_target = vectorize([decoded], FRENCH, TARGET_LENGTH + 1)[:, :-1]
-        predictions = model.predict([tokenized_source, tokenized_target], verbose=0)
+        predictions = ops.convert_to_numpy(model([tokenized_source, tokenized_target]))
         token = FRENCH[int(np.argmax(predictions[0, i, : len(FRENCH)]))]
         decoded += " " + token
         if token == "[end]":

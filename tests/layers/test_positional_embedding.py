@@ -47,6 +47,33 @@ def test_one_token_at_a_time_is_all_at_once(positions, tensor):
         np.testing.assert_allclose(one[:, 0], whole[:, t], atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [False, True])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_tokens_and_positions_by_themselves(positions, scale):
+    layer = PositionalEmbedding(6, 10, 4, positions=positions, scale=scale)
+    whole = ops.convert_to_numpy(layer(IDS))
+    tokens = ops.convert_to_numpy(layer.token_vectors(IDS))
+    np.testing.assert_allclose(tokens, tables(layer)[0][IDS] * (2.0 if scale else 1.0), atol=1e-6)
+    vectors = ops.convert_to_numpy(layer.position_vectors(4))
+    assert vectors.shape == (4, 4)
+    np.testing.assert_allclose(tokens + vectors, whole, atol=1e-6)
+    # Ids of any shape, and positions from a place on; all of the table, too.
+    one = ops.convert_to_numpy(layer.token_vectors(IDS[:, 1]))
+    np.testing.assert_allclose(one, tokens[:, 1], atol=1e-6)
+    for start in (2, ops.convert_to_tensor(np.array(2, "int32"))):
+        later = ops.convert_to_numpy(layer.position_vectors(4, start_index=start))
+        np.testing.assert_allclose(later[:2], vectors[2:], atol=1e-6)
+    assert layer.position_vectors(6).shape == (6, 4)
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_vectors_in_half_precision(positions):
+    layer = PositionalEmbedding(6, 10, 4, positions=positions, dtype="mixed_bfloat16")
+    layer(IDS)
+    for vectors in (layer.token_vectors(IDS), layer.position_vectors(4)):
+        assert keras.backend.standardize_dtype(vectors.dtype) == "bfloat16"
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
 def test_mask_from_id_zero(dtype):
     # Keras gives an Input float32 unless told otherwise, so ids may come as floats.

@@ -117,6 +117,68 @@ def test_token_by_token_is_all_at_once(norm_first, cross, key_dim, make):
         np.testing.assert_allclose(numbers(got)[:, 0], expected[:, t], atol=1e-5)
 
 
+@either_norm
+@with_and_without_source
+@pytest.mark.parametrize("chunks", [(1, 1, 1, 1), (1, 3), (2, 2), (4,)], ids=str)
+def test_caches_that_grow_or_not_are_all_at_once(norm_first, cross, chunks, make):
+    layer, target, source = make(cross, norm_first=norm_first)
+    mask = SOURCE_MASK if cross else None
+    expected = numbers(layer(target, source, source_mask=mask))
+    growing, fixed = layer.start_cache(2, 0, source), layer.start_cache(2, 6, source)
+    start = 0
+    for size in chunks:
+        chunk, wanted = target[:, start : start + size], expected[:, start : start + size]
+        got, growing = layer(chunk, cache=growing, source_mask=mask)
+        np.testing.assert_allclose(numbers(got), wanted, atol=1e-5)
+        got, fixed = layer(chunk, cache=fixed, cache_index=start, source_mask=mask)
+        np.testing.assert_allclose(numbers(got), wanted, atol=1e-5)
+        start += size
+    assert growing["target"]["value"].shape[2] == 4
+    assert fixed["target"]["value"].shape[2] == 6
+
+
+@with_and_without_source
+def test_a_pattern_takes_the_place_of_the_causal_mask(cross, make):
+    layer, target, source = make(cross)
+    mask = SOURCE_MASK if cross else None
+    expected = layer(target, source, target_mask=TARGET_MASK, source_mask=mask)
+    pattern = CAUSAL & TARGET_MASK[:, None]
+    got = layer(target, source, target_mask=pattern, source_mask=mask)
+    np.testing.assert_allclose(numbers(got), numbers(expected), atol=1e-6)
+    everything = layer(target, source, target_mask=np.ones((2, 4, 4), bool), source_mask=mask)
+    assert not np.allclose(numbers(everything)[:, 0], numbers(got)[:, 0], atol=1e-3)
+
+
+@either_norm
+@pytest.mark.parametrize("fixed", [False, True], ids=["growing", "fixed"])
+def test_hypotheses_in_the_places_of_tokens_are_decoded_each_by_itself(
+    norm_first, fixed, make, vectors
+):
+    layer, _, source = make(norm_first=norm_first)
+    beams, steps = 3, 4
+    hypotheses = vectors(2, beams, steps, 8, seed=5)
+    # Which hypothesis's token stands in which place at each time: they change places.
+    places = np.array([[0, 1, 2], [2, 0, 1], [1, 0, 2], [2, 1, 0]])
+    cache, past = layer.start_cache(2, beams * steps if fixed else 0, source), []
+    for time in range(steps):
+        past.append(places[time])
+        now = hypotheses[:, places[time], time]
+        # The past of the one in place k: the slots where its tokens stood.
+        pattern = np.stack([[one == other for t in past for other in t] for one in places[time]])
+        if fixed:
+            pattern = np.pad(pattern, [(0, 0), (0, beams * (steps - time - 1))])
+        got, cache = layer(
+            now,
+            target_mask=np.stack([pattern] * 2),
+            source_mask=SOURCE_MASK,
+            cache=cache,
+            cache_index=beams * time if fixed else None,
+        )
+    for place, one in enumerate(places[-1]):
+        alone = layer(hypotheses[:, one], source, source_mask=SOURCE_MASK)
+        np.testing.assert_allclose(numbers(got)[:, place], numbers(alone)[:, -1], atol=1e-5)
+
+
 @with_and_without_source
 def test_scores_come_with_the_cache_too(cross, make):
     layer, target, source = make(cross)
@@ -190,8 +252,6 @@ def test_wrong_calls(make):
         layer(target)
     with pytest.raises(ValueError, match="'mine' was built with a source.*source=None"):
         layer.start_cache(2, 4)
-    with pytest.raises(ValueError, match="expected a cache_index with the cache"):
-        layer(target[:, :1], cache=layer.start_cache(2, 4, source))
     with pytest.raises(ValueError, match="cache_index expected a cache"):
         layer(target[:, :1], source, cache_index=0)
     block, target, _ = make(cross=False, name="block")
