@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import numbers
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import sentencepiece
 import tensorflow as tf
 import tensorflow_text
 from sentencepiece import sentencepiece_model_pb2
+from tensorflow_text.python.ops.sentencepiece_tokenizer import (
+    gen_sentencepiece_tokenizer as sentencepiece_operations,
+)
 
 from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts, write_atomically
 
@@ -29,9 +34,12 @@ GUARD = "x"
 # Ids: 4 special tokens, then the 256 bytes, then the learned pieces.
 FIRST_BYTE_ID = 4
 SMALLEST_VOCABULARY = FIRST_BYTE_ID + 256 + 2
+LARGEST_VOCABULARY = 2**31 - 1  # ids are int32
 # The trainer silently leaves out every line with its reserved character U+2585. NUL, tabs, line
 # breaks and the two characters above are no text to learn from. All of them cut a line instead.
 LINE_CUTS = re.compile(f"[\x00\t\n\r\x0b\x0c{ESCAPE}{SPACE_SYMBOL}\u2585]+")
+
+SAMPLING = threading.Lock()
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
@@ -83,10 +91,12 @@ class SentencePieceTokenizer(Tokenizer):
                 f"Received: model_type={model_type!r}"
             )
         whole = isinstance(vocabulary_size, numbers.Integral)
-        if isinstance(vocabulary_size, bool) or not whole or vocabulary_size < SMALLEST_VOCABULARY:
+        whole = whole and not isinstance(vocabulary_size, bool)
+        if not whole or not SMALLEST_VOCABULARY <= vocabulary_size <= LARGEST_VOCABULARY:
             raise ValueError(
                 "SentencePieceTokenizer expected a whole number vocabulary_size of at least "
-                f"{SMALLEST_VOCABULARY}. Received: vocabulary_size={vocabulary_size!r}"
+                f"{SMALLEST_VOCABULARY} and less than 2**31. "
+                f"Received: vocabulary_size={vocabulary_size!r}"
             )
         if not 0.98 <= character_coverage <= 1.0:  # the trainer's own bounds
             raise ValueError(
@@ -100,6 +110,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.character_coverage = float(character_coverage)
         self._model_proto = None
         self._operation = None
+        self._processor = None
 
     @property
     def model_proto(self) -> bytes:
@@ -114,7 +125,17 @@ class SentencePieceTokenizer(Tokenizer):
             # Outside of any function being traced: the model must outlive that graph.
             with tf.init_scope(), tf.device("CPU:0"):
                 self._operation = tensorflow_text.SentencepieceTokenizer(model=self._model_proto)
+                self._operation._model_resource._resource_handle = self._lasting_resource()
         return self._operation
+
+    def _lasting_resource(self) -> tf.Tensor:
+        """The model as a resource that lives as long as the process.
+
+        The one that tensorflow_text makes belongs to a cached kernel, and goes with it when
+        `tf.random.set_seed` or `keras.utils.set_random_seed` clears the cache.
+        """
+        name = f"keras_tx_{hashlib.sha256(self._model_proto).hexdigest()}"
+        return sentencepiece_operations.sentencepiece_op(model=self._model_proto, shared_name=name)
 
     def fit(self, texts: Iterable[str], num_threads: int = 4) -> SentencePieceTokenizer:
         """Train on `texts` (read once, held in memory) and return the tokenizer itself.
@@ -130,6 +151,49 @@ class SentencePieceTokenizer(Tokenizer):
         self._set_model(self._train(lines, num_threads))
         return self
 
+    def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
+        """Token ids of a segmentation drawn at random: other pieces, the same text.
+
+        Args:
+            texts: the texts.
+            dropout: of a BPE model, the probability with which a merge is left out for good
+                (BPE-dropout), 0 leaves out none; of a unigram model, the exponent of the
+                probabilities that segmentations are drawn by (subword regularisation), the
+                smaller the more even.
+            seed: from 0 to 2³¹ - 1. Texts, `dropout` and `seed` decide the result.
+
+        Returns:
+            For each text the ids of its pieces.
+
+        Raises:
+            ValueError: for a number out of its range.
+
+        Source: Provilkov et al. 2020, "BPE-Dropout"; Kudo 2018, "Subword Regularization".
+        """
+        self._require_fitted()
+        if not 0 <= dropout <= 1 or not 0 <= seed < 2**31:
+            raise ValueError(
+                "sample expected a dropout in [0, 1] and a seed in [0, 2**31). "
+                f"Received: dropout={dropout!r}, seed={seed!r}"
+            )
+        strings = [text.encode("utf-8", errors="surrogatepass") for text in texts]
+        if self.lowercase:  # by the operation that lower-cases in the graph
+            strings = tf.strings.lower(tf.constant(strings, tf.string), encoding="utf-8")
+            strings = strings.numpy().tolist()
+        if self._processor is None:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=self._model_proto)
+        # One seed for all of the library; with several threads, chance would share out the texts.
+        with SAMPLING:
+            sentencepiece.set_random_generator_seed(seed)
+            return self._processor.encode(
+                strings,
+                out_type=int,
+                enable_sampling=True,
+                alpha=dropout,
+                nbest_size=-1,
+                num_threads=1,
+            )
+
     def save_assets(self, directory: str) -> None:
         """Write the model to `directory`; nothing when there is none yet."""
         if self.is_fitted:
@@ -140,7 +204,7 @@ class SentencePieceTokenizer(Tokenizer):
         path = os.path.join(directory or "", ASSET_NAME)
         if directory and os.path.exists(path):
             with open(path, "rb") as file:
-                self._set_model(file.read())
+                self._set_model(file.read(), path)
 
     def get_config(self) -> dict:
         return {
@@ -211,8 +275,15 @@ class SentencePieceTokenizer(Tokenizer):
         proto.normalizer_spec.ClearField("normalization_rule_tsv")
         return proto.SerializeToString(deterministic=True)
 
-    def _set_model(self, model_proto: bytes) -> None:
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model_proto)
+    def _set_model(self, model_proto: bytes, name: str = "a model") -> None:
+        try:
+            # An empty one would pass, with messages of its own on standard error.
+            processor = sentencepiece.SentencePieceProcessor(model_proto=model_proto or b"\0")
+        except RuntimeError as error:
+            raise ValueError(
+                "SentencePieceTokenizer expected a SentencePiece model. "
+                f"Received: {name}, {len(model_proto)} bytes that are none"
+            ) from error
         pieces = [processor.id_to_piece(index) for index in range(processor.vocab_size())]
         first_byte = pieces[FIRST_BYTE_ID] if len(pieces) > FIRST_BYTE_ID else None
         ids = (processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id())
@@ -223,4 +294,5 @@ class SentencePieceTokenizer(Tokenizer):
             )
         self._model_proto = model_proto
         self._operation = None
+        self._processor = None
         self._set_vocabulary(pieces)

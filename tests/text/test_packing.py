@@ -1,12 +1,10 @@
 """Packing: against a plain-Python twin, at its edges, in a graph, and its errors."""
 
-import doctest
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tx.text import pack, packing
+from keras_tx.text import pack
 
 
 def packed_by_hand(rows, sequence_length, start_id, end_id, padding_id, truncation, fraction, full):
@@ -109,8 +107,3 @@ def test_errors_say_what_was_expected(arguments, message):
 def test_dense_tokens_are_refused():
     with pytest.raises(TypeError, match="tf.RaggedTensor. Received: tokens="):
         pack(tf.constant([[1]]))
-
-
-def test_docstring_example_runs():
-    assert doctest.testmod(packing).failed == 0
-    assert doctest.testmod(packing).attempted > 0

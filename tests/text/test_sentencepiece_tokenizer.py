@@ -1,6 +1,6 @@
 """SentencePiece: lossless, never unknown, trained on any text."""
 
-import doctest
+import concurrent.futures
 import io
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 
-from keras_tx.text import SentencePieceTokenizer, sentencepiece_tokenizer
+from keras_tx.text import SentencePieceTokenizer
 
 TEXTS = [
     "A grey cat watches the rain from the window.",
@@ -149,11 +149,20 @@ def test_a_foreign_model_is_refused(tmp_path):
         SentencePieceTokenizer().load_assets(str(tmp_path))
 
 
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_a_damaged_model_is_refused_without_a_word_besides(tmp_path, capfd, content):
+    (tmp_path / "sentencepiece.model").write_bytes(content)
+    with pytest.raises(ValueError, match=f"Received: .*piece.model, {len(content)} bytes that are"):
+        SentencePieceTokenizer().load_assets(str(tmp_path))
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"model_type": "word"}, "model_type='word'"),
-        ({"vocabulary_size": 261}, "at least 262. Received: vocabulary_size=261"),
+        ({"vocabulary_size": 261}, "at least 262 .*Received: vocabulary_size=261"),
+        ({"vocabulary_size": 2**31}, "less than .*Received: vocabulary_size=2147483648"),
         ({"vocabulary_size": 8000.0}, "whole number .*vocabulary_size=8000.0"),
         ({"vocabulary_size": True}, "whole number .*vocabulary_size=True"),
         ({"character_coverage": 0.9}, "from 0.98 to 1. Received: character_coverage=0.9"),
@@ -165,6 +174,33 @@ def test_errors_say_what_was_expected(arguments, message):
         SentencePieceTokenizer(**arguments)
 
 
-def test_docstring_example_runs():
-    results = doctest.testmod(sentencepiece_tokenizer)
-    assert results.failed == 0 and results.attempted > 0
+def test_clearing_tensorflows_caches_loses_nothing(tokenizer):
+    before = tokenizer.tokenize(TEXTS)
+    tf.random.set_seed(1)  # It also drops cached kernels, and what belongs to them.
+    np.testing.assert_array_equal(tokenizer.tokenize(TEXTS).flat_values, before.flat_values)
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_samples_are_other_pieces_of_the_same_texts(lowercase):
+    texts = [*TEXTS, *HARD_TEXTS, "\ud800 lone"]
+    fitted = SentencePieceTokenizer("bpe", vocabulary_size=320, lowercase=lowercase).fit(TEXTS)
+    plain = fitted.tokenize(texts).to_list()
+    assert fitted.sample(texts, 0.0, seed=1) == plain
+    drawn = fitted.sample(texts, 0.3, seed=1)
+    assert sum(map(len, drawn)) > 1.1 * sum(map(len, plain))
+    assert fitted.detokenize(drawn).numpy().tolist() == fitted.detokenize(plain).numpy().tolist()
+    assert fitted.sample(texts, 0.3, seed=1) == drawn != fitted.sample(texts, 0.3, seed=2)
+
+
+def test_samples_do_not_depend_on_the_thread():
+    fitted = SentencePieceTokenizer(vocabulary_size=320).fit(TEXTS)
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        drawn = list(threads.map(lambda _: fitted.sample(TEXTS * 20, 0.2, seed=5), range(6)))
+    assert all(ids == fitted.sample(TEXTS * 20, 0.2, seed=5) for ids in drawn)
+    assert drawn[0] != fitted.tokenize(TEXTS * 20).to_list()  # A unigram model draws too.
+
+
+@pytest.mark.parametrize("arguments", [(-0.1, 0), (1.5, 0), (0.1, -1), (0.1, 2**31)])
+def test_samples_errors(tokenizer, arguments):
+    with pytest.raises(ValueError, match=f"Received: dropout={arguments[0]}, seed={arguments[1]}"):
+        tokenizer.sample(TEXTS, *arguments)

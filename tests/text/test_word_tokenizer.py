@@ -1,10 +1,8 @@
 """Words: ids by frequency, unknowns, no special ids from text, the file."""
 
-import doctest
-
 import pytest
 
-from keras_tx.text import WordTokenizer, word_tokenizer
+from keras_tx.text import WordTokenizer
 
 TEXTS = [
     "The river runs, the river sings.",
@@ -84,8 +82,3 @@ def test_a_foreign_vocabulary_is_refused(tmp_path):
 def test_errors_say_what_was_expected(arguments, message):
     with pytest.raises(ValueError, match=message):
         WordTokenizer(**arguments)
-
-
-def test_docstring_example_runs():
-    results = doctest.testmod(word_tokenizer)
-    assert results.failed == 0 and results.attempted > 0
