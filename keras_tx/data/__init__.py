@@ -6,6 +6,7 @@ Everything here is plain Python and NumPy; reading a corpus needs no TensorFlow.
 from keras_tx.data.batching import TokenBatches, batch_dataset
 from keras_tx.data.download import DATASETS, Dataset, DownloadError, download
 from keras_tx.data.examples import LabelledTexts, SentencePairs
+from keras_tx.data.mixing import mix
 from keras_tx.data.readers_labelled import (
     read_imdb,
     read_imdb_unlabelled,
@@ -28,6 +29,7 @@ __all__ = [
     "TokenSequences",
     "batch_dataset",
     "download",
+    "mix",
     "read_imdb",
     "read_imdb_unlabelled",
     "read_labelled",

@@ -68,12 +68,20 @@ class TokenBatches:
                 first = place
         return cuts
 
-    def plan(self, epoch: int) -> list[np.ndarray]:
-        """The batches of an epoch, each an array of example numbers."""
+    def plan(self, epoch: int, lengths: np.ndarray | None = None) -> list[np.ndarray]:
+        """The batches of an epoch, each an array of example numbers.
+
+        Args:
+            epoch: which one, from 0.
+            lengths: `(N, K)`, where they are other ones in this epoch. The number of batches
+                and of the examples in each stay as they are. Default: the plan's own.
+        """
+        lengths = self.lengths if lengths is None else lengths
+        longest = lengths.max(axis=1)
         generator = np.random.default_rng([self.seed, epoch])
-        ties = generator.permutation(len(self.longest)) if self.shuffle else self.longest
+        ties = generator.permutation(len(longest)) if self.shuffle else longest
         # Last key first: by the longest part, then the other parts, then at random.
-        order = np.lexsort((ties, *self.lengths.T, self.longest))
+        order = np.lexsort((ties, *lengths.T, longest))
         batches = np.split(order, self._cuts)
         if self.shuffle:
             batches = [batches[place] for place in generator.permutation(len(batches))]
@@ -120,6 +128,11 @@ def batch_dataset(
         return (assemble(numbers) for numbers in rows)
 
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    # There is nothing to tune, and the end of each pass would wait for the tuner's next turn:
+    # up to a minute (its turns come 10 ms apart at first, and then ever more seldom).
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
     # Keras warns about data that ends unless it knows the number of batches.
     count = len(batches) if first_step is None else tf.data.INFINITE_CARDINALITY
     return dataset.apply(tf.data.experimental.assert_cardinality(count)).prefetch(4)

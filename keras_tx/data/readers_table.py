@@ -129,12 +129,12 @@ def _label_numbers(
 ) -> list[int]:
     numbers = {name: number for number, name in enumerate(names)}
     digits = {str(number): number for number in range(len(names))}
-    if not set(values) <= set(numbers) and set(values) <= set(digits):
+    if not set(values) & set(numbers) and set(values) & set(digits):
         numbers = digits
     for line, value in zip(lines, values, strict=True):
         if value not in numbers:
             raise ValueError(
-                f"Expected one of the labels {tuple(names)!r}. Received: {path}, line {line}, "
-                f"with {value!r}"
+                f"Expected one of the labels {tuple(names)!r}, or their numbers in all rows. "
+                f"Received: {path}, line {line}, with {value!r}"
             )
     return [numbers[value] for value in values]

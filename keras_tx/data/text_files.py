@@ -27,6 +27,8 @@ def existing_path(path: str | os.PathLike) -> pathlib.Path:
     >>> existing_path(".").is_dir()
     True
     """
+    if not os.fspath(path):  # Left empty by mistake, it would be the working directory.
+        raise FileNotFoundError("Expected a file or a folder. Received: path=''")
     path = pathlib.Path(path)
     return path if path.is_dir() else existing_file(path)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,15 +74,24 @@ class PairBatches:
     The target begins with the start id, the labels end with the end id. Pairs with a side
     longer than `sequence_length` are left out.
 
+    With `subword_dropout` the stream tokenizes all pairs anew for each epoch, drawing other
+    pieces each time (see `SentencePieceTokenizer.sample`); the seed and the epoch decide which.
+    Each epoch's batches are sorted by the lengths drawn for it. An epoch has as many batches
+    as any other, cut by the lengths of the first one, so they keep to `tokens_per_batch` but
+    for a few tokens; of longer pieces there are more batches than without. A text whose
+    draw is longer than `sequence_length` keeps its plain pieces.
+
     Args:
         pairs: sources and targets.
         source_tokenizer, target_tokenizer: fitted tokenizers.
         sequence_length: the most tokens of a side, its frame included.
         tokens_per_batch: the most padded tokens of either side in a batch.
-        seed: of the shuffling; `None` (default) for none.
+        seed: of the shuffling and of the drawn pieces; `None` (default) for none.
+        subword_dropout: see above; 0 (default) for the plain pieces. One pass over the
+            pairs, as for validation, always has the plain pieces.
 
     Raises:
-        ValueError: when no pair is short enough.
+        ValueError: when no pair is short enough, or a tokenizer cannot draw pieces.
     """
 
     def __init__(
@@ -92,25 +102,32 @@ class PairBatches:
         sequence_length: int,
         tokens_per_batch: int,
         seed: int | None = None,
+        subword_dropout: float = 0.0,
     ) -> None:
-        def framed(tokenizer: Tokenizer, start_id: int | None) -> Callable:
-            return lambda texts: _ragged(
-                *pack(tokenizer.tokenize(texts), start_id=start_id, end_id=tokenizer.end_id)
-            )
-
-        self.sources = token_sequences(pairs.sources, framed(source_tokenizer, None))
         start_id = target_tokenizer.start_id
-        self.targets = token_sequences(pairs.targets, framed(target_tokenizer, start_id))
-        # A target of n tokens with start and end gives n + 1 steps of the decoder.
-        lengths = np.stack([self.sources.lengths, self.targets.lengths - 1], axis=1)
+        sides = [
+            _Side(source_tokenizer, pairs.sources, None, sequence_length),
+            _Side(target_tokenizer, pairs.targets, start_id, sequence_length + 1),
+        ]
+        self.sources, self.targets = (side.plain() for side in sides)
+        lengths = _lengths(self.sources, self.targets)
         (self.rows,) = (lengths.max(axis=1) <= sequence_length).nonzero()
         if not len(self.rows):
             raise ValueError(
                 f"pairs expected at least one with no more than {sequence_length} tokens on "
                 f"either side. Received: none among {len(pairs)}"
             )
+        self.seed = seed
+        self.subword_dropout = subword_dropout
+        self._drawn: tuple[int, TokenSequences, TokenSequences] | None = None
+        self._drawing = threading.Lock()
+        lengths = lengths[self.rows]
+        if subword_dropout:
+            _check_draws(subword_dropout, source_tokenizer, target_tokenizer)
+            self.sides = [side.of_rows(self.rows) for side in sides]
+            lengths = _lengths(*self.drawn(epoch=0))
         self.plan = TokenBatches(
-            lengths[self.rows], tokens_per_batch, shuffle=seed is not None, seed=seed or 0
+            lengths, tokens_per_batch, shuffle=seed is not None, seed=seed or 0
         )
 
     def __len__(self) -> int:
@@ -118,12 +135,115 @@ class PairBatches:
 
     def dataset(self, first_step: int | None = None) -> tf.data.Dataset:
         """One pass, or the endless stream from a step on."""
-        return batch_dataset(self.plan, self._assemble, ((IDS, IDS), IDS), first_step)
+        signature = ((IDS, IDS), IDS)
+        if self.subword_dropout and first_step is not None:
+            return batch_dataset(_DrawnStream(self), lambda batch: batch, signature, first_step)
+        if self.subword_dropout:  # The plan is of drawn lengths, this pass of plain ones.
+            lengths = _lengths(self.sources, self.targets)[self.rows]
+            plan = TokenBatches(lengths, self.plan.tokens_per_batch, shuffle=False)
+            return batch_dataset(plan, self._assemble, signature)
+        return batch_dataset(self.plan, self._assemble, signature, first_step)
+
+    def drawn(self, epoch: int) -> tuple[TokenSequences, TokenSequences]:
+        """Sources and targets of the rows as drawn for an epoch; the last one is kept."""
+        # A stream that ends reads ahead: the next one waits for what it is drawing already.
+        with self._drawing:
+            if self._drawn is None or self._drawn[0] != epoch:
+                seeds = np.random.SeedSequence([self.seed or 0, epoch]).spawn(2)
+                plain = (self.sources, self.targets)
+                made = [
+                    side.drawn(self.subword_dropout, seed, sequences, self.rows)
+                    for side, seed, sequences in zip(self.sides, seeds, plain, strict=True)
+                ]
+                self._drawn = (epoch, *made)
+            return self._drawn[1:]
 
     def _assemble(self, numbers: np.ndarray) -> Any:
         rows = self.rows[numbers]
-        target = self.targets.padded(rows)
-        return (self.sources.padded(rows), target[:, :-1]), target[:, 1:]
+        return _arrays(self.sources, self.targets, rows)
+
+
+class _DrawnStream:
+    """Batches of drawn pieces, in the place of a plan."""
+
+    def __init__(self, batches: PairBatches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def stream(self, first_step: int) -> Iterator[Any]:
+        """Assembled batches from a step on, without end."""
+        epoch, skipped = divmod(first_step, len(self))
+        while True:
+            sequences = self.batches.drawn(epoch)
+            for numbers in self.batches.plan.plan(epoch, _lengths(*sequences))[skipped:]:
+                yield _arrays(*sequences, numbers)
+            epoch, skipped = epoch + 1, 0
+
+
+class _Side:
+    """The texts of one language, framed as the network wants them."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, texts: Sequence[str], start_id: int | None, longest: int
+    ) -> None:
+        self.tokenizer, self.texts, self.longest = tokenizer, texts, longest
+        self.start_id = start_id
+
+    def of_rows(self, rows: np.ndarray) -> _Side:
+        texts = [self.texts[row] for row in rows]
+        return _Side(self.tokenizer, texts, self.start_id, self.longest)
+
+    def plain(self) -> TokenSequences:
+        """The texts in their usual pieces."""
+
+        def framed(texts: Sequence[str]) -> tf.RaggedTensor:
+            tokens, end_id = self.tokenizer.tokenize(texts), self.tokenizer.end_id
+            return _ragged(*pack(tokens, start_id=self.start_id, end_id=end_id))
+
+        return token_sequences(self.texts, framed)
+
+    def drawn(
+        self, dropout: float, seed: Any, plain: TokenSequences, rows: np.ndarray
+    ) -> TokenSequences:
+        """The texts in pieces drawn at random; those of `plain` where they are too many."""
+        start, end = [] if self.start_id is None else [self.start_id], [self.tokenizer.end_id]
+        starts = range(0, len(self.texts), CHUNK)
+        parts = []
+        for first, number in zip(starts, seed.generate_state(len(starts)), strict=True):
+            texts = self.texts[first : first + CHUNK]
+            sampled = self.tokenizer.sample(texts, dropout, int(number) % 2**31)
+            chunk = [[*start, *ids, *end] for ids in sampled]
+            for place, ids in enumerate(chunk):
+                if len(ids) > self.longest:
+                    chunk[place] = plain.padded(rows[first + place : first + place + 1])[0]
+            parts.append((np.concatenate(chunk), [len(ids) for ids in chunk]))
+        return TokenSequences(parts)
+
+
+def _check_draws(subword_dropout: float, *tokenizers: Tokenizer) -> None:
+    if not 0 <= subword_dropout < 1:
+        raise ValueError(
+            "subword_dropout expected a number in [0, 1). "
+            f"Received: subword_dropout={subword_dropout!r}"
+        )
+    for tokenizer in tokenizers:
+        if not hasattr(tokenizer, "sample"):
+            raise ValueError(
+                "subword_dropout expected a tokenizer that draws pieces (SentencePieceTokenizer). "
+                f"Received: {type(tokenizer).__name__}"
+            )
+
+
+def _lengths(sources: TokenSequences, targets: TokenSequences) -> np.ndarray:
+    # A target of n tokens with start and end gives n + 1 steps of the decoder.
+    return np.stack([sources.lengths, targets.lengths - 1], axis=1)
+
+
+def _arrays(sources: TokenSequences, targets: TokenSequences, rows: np.ndarray) -> Any:
+    target = targets.padded(rows)
+    return (sources.padded(rows), target[:, :-1]), target[:, 1:]
 
 
 def _ragged(ids: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:

@@ -1,16 +1,22 @@
-"""Training: losses, schedules, averaging, and the loop's set-up with resume."""
+"""Training: losses, optimizers, schedules, averaging, and the loop's set-up with resume."""
 
-from keras_tx.training.loop import TrainingOptions, fit_network
+from keras_tx.training.loop import fit_network
 from keras_tx.training.losses import TokenCrossentropy
+from keras_tx.training.optimizers import new_optimizer
+from keras_tx.training.options import TrainingOptions
 from keras_tx.training.progress import ProgressBar
+from keras_tx.training.r_drop import RDropCrossentropy, inputs_twice
 from keras_tx.training.schedules import InverseSquareRoot
 from keras_tx.training.weights import SnapshotAverage
 
 __all__ = [
     "InverseSquareRoot",
     "ProgressBar",
+    "RDropCrossentropy",
     "SnapshotAverage",
     "TokenCrossentropy",
     "TrainingOptions",
     "fit_network",
+    "inputs_twice",
+    "new_optimizer",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import pathlib
 import tempfile
 import time
@@ -13,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_tx.training.memory import keep_freed_memory
+from keras_tx.training.options import TrainingOptions
 from keras_tx.training.progress import ProgressBar
 from keras_tx.training.weights import (
     SnapshotAverage,
@@ -21,67 +20,6 @@ from keras_tx.training.weights import (
     set_values,
     write_arrays,
 )
-
-
-@dataclasses.dataclass
-class TrainingOptions:
-    """How long to train, what to keep, and where.
-
-    Attributes:
-        total_steps: steps (batches) of the whole training.
-        steps_per_round: steps between two validations. Default 500.
-        max_minutes: stop when this much time of this call has gone, or `None` (default).
-        patience: stop after so many rounds without a better validation loss; `None`
-            (default) for never.
-        average: `"last"` (default) tries the mean of the last `average_count` rounds'
-            weights at the end and keeps it if it is the best; `"ema"` keeps an
-            exponential moving average, validates it and returns it; `None` for neither.
-        average_count: see `average`. Default 5.
-        ema_momentum: see `average`. Default 0.999.
-        clip_norm: gradients are scaled down to this global norm. Default 1.
-        directory: where checkpoints are kept; `None` (default) for a temporary one.
-        resume: go on from the checkpoint in `directory`, if there is one. Default `False`.
-        save_seconds: seconds between two checkpoints inside a round. Default 120.
-        tensorboard: write TensorBoard logs into `directory`. Default `False`.
-        progress: show a bar on standard error. Default `True`.
-
-    Raises:
-        ValueError: for an unknown `average`, numbers that are not positive, or `resume`
-            without `directory`.
-
-    Example:
-        >>> from keras_tx.training import TrainingOptions
-        >>> TrainingOptions(total_steps=1000).average
-        'last'
-    """
-
-    total_steps: int
-    steps_per_round: int = 500
-    max_minutes: float | None = None
-    patience: int | None = None
-    average: str | None = "last"
-    average_count: int = 5
-    ema_momentum: float = 0.999
-    clip_norm: float | None = 1.0
-    directory: str | os.PathLike | None = None
-    resume: bool = False
-    save_seconds: float = 120.0
-    tensorboard: bool = False
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        if self.average not in ("last", "ema", None):
-            raise ValueError(
-                f"average expected 'last', 'ema' or None. Received: average={self.average!r}"
-            )
-        for name in ("total_steps", "steps_per_round"):
-            if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise ValueError(f"{name} expected a positive integer. Received: {name}={value!r}")
-        if (self.resume or self.tensorboard) and self.directory is None:
-            raise ValueError(
-                "resume and tensorboard expected a directory. Received: directory=None"
-            )
 
 
 def fit_network(
@@ -93,6 +31,7 @@ def fit_network(
     optimizer: keras.optimizers.Optimizer,
     options: TrainingOptions,
     metrics: Sequence[Any] = (),
+    scorers: Sequence[Callable[[keras.Model], dict[str, float]]] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
     """Train a network, and leave it with the best weights that the validation found.
@@ -106,15 +45,23 @@ def fit_network(
         network: built, not compiled.
         batches: `batches(step)` gives the endless dataset from that step on.
         validation: dataset to validate on.
-        loss: the loss. `val_loss` decides what is best.
+        loss: the loss.
         optimizer: a new optimizer.
         options: see `TrainingOptions`.
         metrics: Keras metrics.
+        scorers: called with the network, with the weights that are being validated, at the
+            end of each round: further figures, such as `val_bleu`, for the history and to
+            be monitored.
         callbacks: further Keras callbacks.
 
     Returns:
-        One dictionary a round: `step`, the training figures, and the validation's under
-        `val_…`. The last one is of the weights that were chosen, `chosen` says which.
+        One dictionary a round: `step`, `minutes` (of training and validating so far, those
+        of earlier calls included), the training figures, and the validation's under `val_…`.
+        The last one is of the weights that were chosen, `chosen` says which.
+
+    Raises:
+        ValueError: when the monitored figure is not there, or the checkpoint to resume from
+            is not of this training.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf
@@ -130,7 +77,8 @@ def fit_network(
     """
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as temporary:
-        run = _Run(network, optimizer, options, pathlib.Path(options.directory or temporary))
+        directory = pathlib.Path(options.directory or temporary)
+        run = _Run(network, optimizer, options, directory, scorers)
         # XLA is slower than plain oneDNN kernels on CPU and recompiles for each length.
         jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
         network.compile(optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile)
@@ -156,19 +104,31 @@ class _Run:
     """The state of one training: what a checkpoint holds, and the steps of the loop."""
 
     def __init__(
-        self, network: keras.Model, optimizer: Any, options: TrainingOptions, directory: Any
+        self,
+        network: keras.Model,
+        optimizer: Any,
+        options: TrainingOptions,
+        directory: pathlib.Path,
+        scorers: Sequence[Callable],
     ) -> None:
         self.network, self.optimizer, self.options = network, optimizer, options
-        self.directory = directory
+        self.directory, self.scorers = directory, scorers
         self.validated, self.best, self.waited = 0, float("inf"), 0
         self.history: list[dict[str, float]] = []
         self.bar: ProgressBar | None = None
-        self.snapshots = SnapshotAverage(directory / "snapshots", options.average_count)
+        self.snapshots = SnapshotAverage(
+            directory / "snapshots", options.average_count, best=options.average == "best"
+        )
+        self.started, self.minutes_before = time.monotonic(), 0.0
 
     @property
     def step(self) -> int:
         # The optimizer's own count: an interrupt may come between a step and its callbacks.
         return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+
+    @property
+    def minutes(self) -> float:
+        return self.minutes_before + (time.monotonic() - self.started) / 60
 
     @property
     def variables(self) -> list[Any]:
@@ -182,6 +142,13 @@ class _Run:
         if self.options.resume and state.exists():
             values, facts = read_arrays(state)
             set_values(self.variables, values, str(state))
+            monitored = facts.get("monitor", "val_loss")
+            if monitored != self.options.monitor:
+                raise ValueError(
+                    f"monitor expected {monitored!r}, as the training to resume has it. "
+                    f"Received: monitor={self.options.monitor!r}"
+                )
+            self.minutes_before = facts.get("minutes", 0.0)
             self.best, self.waited = facts["best"], facts["waited"]
             self.validated = facts.get("validated", self.step)
             self.history = facts["history"]
@@ -193,6 +160,7 @@ class _Run:
     def save(self) -> None:
         facts = {"step": self.step, "best": self.best, "waited": self.waited}
         facts |= {"validated": self.validated, "history": self.history}
+        facts |= {"minutes": self.minutes, "monitor": self.options.monitor}
         write_arrays(self.directory / "state.npz", get_values(self.variables), facts)
 
     def rounds(self, batches: Callable[[int], Any], validation: Any, callbacks: Sequence) -> None:
@@ -203,12 +171,11 @@ class _Run:
             callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
         if self.bar:
             callbacks.append(self.bar)
-        started = time.monotonic()
         ended = self.step % options.steps_per_round == 0 or self.step >= options.total_steps
         if ended and self.validated < self.step:  # Stopped before or during a validation.
             self.finish_round(validation, {})
         while self.step < options.total_steps and not self.out_of_patience():
-            if options.max_minutes and time.monotonic() - started > options.max_minutes * 60:
+            if options.max_minutes and self.minutes - self.minutes_before > options.max_minutes:
                 break
             number = self.step // options.steps_per_round
             end = min((number + 1) * options.steps_per_round, options.total_steps)
@@ -228,6 +195,7 @@ class _Run:
     def finish_round(self, validation: Any, training: dict[str, float]) -> dict[str, float]:
         """Validate, and note the round's figures."""
         figures = self.validate(validation)
+        figures["minutes"] = round(self.minutes, 3)
         self.history.append({"step": self.step, **training, **figures})
         self.validated = self.step
         return figures
@@ -237,7 +205,10 @@ class _Run:
 
     def evaluate(self, validation: Any) -> dict[str, float]:
         figures = self.network.evaluate(validation, verbose=0, return_dict=True)
-        return {f"val_{name}": float(value) for name, value in figures.items()}
+        figures = {f"val_{name}": float(value) for name, value in figures.items()}
+        for scorer in self.scorers:
+            figures |= {name: float(value) for name, value in scorer(self.network).items()}
+        return figures
 
     def validate(self, validation: Any) -> dict[str, float]:
         """Validate the weights (their moving average, if there is one); keep the best."""
@@ -251,29 +222,30 @@ class _Run:
         finally:
             # Also when interrupted: the checkpoint must hold the weights in training.
             set_values(self.network.trainable_variables, trained, "training")
-        if figures["val_loss"] < self.best:
-            self.best, self.waited = figures["val_loss"], 0
+        rank = self.options.rank(figures)
+        if rank < self.best:
+            self.best, self.waited = rank, 0
             write_arrays(self.directory / "best.npz", values, {"step": self.step, **figures})
         else:
             self.waited += 1
-        if self.options.average == "last":
-            self.snapshots.add(self.step, values)
+        if self.options.average in ("last", "best"):
+            self.snapshots.add(self.step, values, rank)
         return figures
 
     def choose(self, validation: Any) -> None:
         """Leave the network with the best weights: one round's, or the average."""
         if not (self.directory / "best.npz").exists():
-            return  # No loss was ever a number: leave the network as it is.
+            return  # No figure was ever a number: leave the network as it is.
         chosen = "best"
-        if self.options.average == "last" and len(self.snapshots.paths()) > 1:
+        if self.options.average in ("last", "best") and len(self.snapshots.paths()) > 1:
             set_values(self.network.variables, self.snapshots.mean(), "average")
             figures = self.evaluate(validation)
-            chosen = "average" if figures["val_loss"] <= self.best else "best"
+            chosen = "average" if self.options.rank(figures) <= self.best else "best"
         if chosen == "best":
-            values, _ = read_arrays(self.directory / "best.npz")
+            values, figures = read_arrays(self.directory / "best.npz")
             set_values(self.network.variables, values, "best.npz")
-            figures = self.evaluate(validation)
-        self.history.append({"step": self.step, **figures, "chosen": chosen})
+        figures["minutes"] = round(self.minutes, 3)
+        self.history.append({**figures, "step": self.step, "chosen": chosen})
 
 
 class _Validator(keras.callbacks.Callback):

@@ -64,11 +64,18 @@ class TokenCrossentropy(keras.losses.Loss):
         self.padding_id = padding_id
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        mask = getattr(y_pred, "_keras_mask", None)
+        weights = self.token_weights(y_true, mask, sample_weight)
+        total = ops.sum(self.call(y_true, y_pred) * weights)
+        # A replica's share: the trainer sums the gradients of all replicas.
+        return total / ops.maximum(global_count(ops.sum(weights)), 1e-9)
+
+    def token_weights(self, y_true: Any, mask: Any, sample_weight: Any) -> Any:
+        """How much each label counts, in the labels' shape."""
         y_true = ops.cast(y_true, "int32")
         weights = ops.ones_like(y_true, dtype="float32")
         if self.padding_id is not None:
             weights = weights * ops.cast(y_true != self.padding_id, "float32")
-        mask = getattr(y_pred, "_keras_mask", None)
         if mask is not None:
             weights = weights * ops.cast(mask, "float32")
         if sample_weight is not None:
@@ -76,19 +83,14 @@ class TokenCrossentropy(keras.losses.Loss):
             if len(sample_weight.shape) < len(y_true.shape):
                 sample_weight = sample_weight[..., None]  # (B,), as `fit` gives it -> (B, 1)
             weights = weights * sample_weight
-        total = ops.sum(self.call(y_true, y_pred) * weights)
-        # A replica's share: the trainer sums the gradients of all replicas.
-        return total / ops.maximum(_global_count(ops.sum(weights)), 1e-9)
+        return weights
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        logits = ops.cast(y_pred, "float32")
-        size = logits.shape[-1]
-        # Whole distributions as targets use the backend's fused kernel; picking the labels'
-        # logits costs more, for its gradient is scattered into an array of their size.
-        targets = ops.one_hot(ops.cast(y_true, "int32"), size, dtype="float32")
-        if self.label_smoothing:
-            targets = targets * (1 - self.label_smoothing) + self.label_smoothing / size
-        return ops.categorical_crossentropy(targets, logits, from_logits=True)
+        size = y_pred.shape[-1]
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        logits = ops.cast(ops.reshape(y_pred, (-1, size)), "float32")
+        losses = smoothed_crossentropy(labels, logits, self.label_smoothing)
+        return ops.reshape(losses, ops.shape(y_true))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -98,7 +100,41 @@ class TokenCrossentropy(keras.losses.Loss):
         }
 
 
-def _global_count(count: Any) -> Any:
+def smoothed_crossentropy(labels: Any, logits: Any, smoothing: float) -> Any:
+    """`-(1 - ε) log p[y] - ε mean(log p)` of labels `(M,)` and logits `(M, N)` -> `(M,)`.
+
+    With its gradient given, `softmax - (1 - ε) one_hot - ε / N`, nothing of the logits' size
+    but the softmax is ever made: no targets, and no array to scatter a gradient into.
+    """
+    size = logits.shape[-1]
+    rows = ops.arange(ops.shape(labels)[0], dtype="int32")
+
+    def at_labels(values: Any) -> Any:
+        # From the flat array: picking along an axis would first copy all of it.
+        return ops.take(ops.reshape(values, (-1,)), rows * size + labels, axis=0)
+
+    @ops.custom_gradient
+    def crossentropy(logits: Any) -> Any:
+        probabilities = ops.softmax(logits, axis=-1)
+        # log Σ exp, by way of the likeliest id, whose probability is never 0.
+        normalizer = ops.max(logits, axis=-1) - ops.log(ops.max(probabilities, axis=-1))
+        losses = normalizer - (1 - smoothing) * at_labels(logits)
+        if smoothing:
+            losses = losses - smoothing * ops.mean(logits, axis=-1)
+
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:
+            (upstream,) = arguments if upstream is None else (upstream,)
+            slopes = probabilities - smoothing / size if smoothing else probabilities
+            slopes = slopes * upstream[:, None]
+            updated = at_labels(slopes) - (1 - smoothing) * upstream
+            return ops.scatter_update(slopes, ops.stack([rows, labels], axis=1), updated)
+
+        return losses, gradient
+
+    return crossentropy(logits)
+
+
+def global_count(count: Any) -> Any:
     """The count summed over all replicas."""
     if keras.backend.backend() != "tensorflow":
         return count  # JAX sums over the whole, sharded batch by itself.

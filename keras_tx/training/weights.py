@@ -37,6 +37,12 @@ def read_arrays(path: pathlib.Path) -> tuple[list[np.ndarray], dict[str, Any]]:
         raise ValueError(message) from error
 
 
+def read_facts(path: pathlib.Path) -> dict[str, Any]:
+    """The JSON object of what `write_arrays` wrote, without reading the arrays."""
+    with np.load(path, allow_pickle=False) as stored:
+        return json.loads(str(stored["facts"]))
+
+
 def get_values(variables: Sequence[Any]) -> list[np.ndarray]:
     """The variables' values as NumPy arrays."""
     return [np.array(variable) for variable in variables]
@@ -62,11 +68,13 @@ def set_values(variables: Sequence[Any], values: Sequence[np.ndarray], origin: s
 
 
 class SnapshotAverage:
-    """The plain mean of the last snapshots of a network's weights, kept on disk.
+    """The plain mean of the last or the best snapshots of a network's weights, kept on disk.
 
     Args:
         directory: where the snapshots stand; made if it is not there.
-        count: how many of the last ones to keep and to average.
+        count: how many to keep and to average.
+        best: whether to keep those of the lowest rank instead of the last ones. Default
+            `False`.
 
     Raises:
         ValueError: when `count` is not positive.
@@ -84,21 +92,32 @@ class SnapshotAverage:
     Source: Vaswani et al. 2017, section 6.1 (average of the last checkpoints).
     """
 
-    def __init__(self, directory: str | os.PathLike, count: int) -> None:
+    def __init__(self, directory: str | os.PathLike, count: int, best: bool = False) -> None:
         if count < 1:
             raise ValueError(f"count expected a positive integer. Received: count={count!r}")
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.count = count
+        self.best = best
 
     def paths(self) -> list[pathlib.Path]:
         """The snapshots, oldest first."""
         return sorted(self.directory.glob("snapshot_*.npz"))
 
-    def add(self, step: int, values: Sequence[np.ndarray]) -> None:
-        """Keep a snapshot, and drop the oldest one above `count`."""
-        write_arrays(self.directory / f"snapshot_{step:09d}.npz", values, {"step": step})
-        for path in self.paths()[: -self.count]:
+    def add(self, step: int, values: Sequence[np.ndarray], rank: float = 0.0) -> None:
+        """Keep a snapshot, and drop what is above `count`: the oldest one, or the worst.
+
+        Args:
+            step: when it was taken.
+            values: the weights.
+            rank: lower is better; of equal ones the older is the worse. Default 0.
+        """
+        facts = {"step": step, "rank": rank if rank == rank else float("inf")}
+        write_arrays(self.directory / f"snapshot_{step:09d}.npz", values, facts)
+        paths = self.paths()
+        if self.best:
+            paths.sort(key=lambda path: (-read_facts(path).get("rank", 0.0), path))
+        for path in paths[: -self.count]:
             path.unlink()
 
     def clear(self) -> None:

@@ -1,13 +1,11 @@
 """Archives, whole and damaged."""
 
-import doctest
 import io
 import tarfile
 import zipfile
 
 import pytest
 
-from keras_tx.data import archives
 from keras_tx.data.archives import read_tar_members, read_zip_text
 
 # Text that does not compress to nothing, so that a cut hits the data of a member.
@@ -27,10 +25,6 @@ def make_tar(path, mode, contents=CONTENTS):
 
 def everything(path):
     return dict(read_tar_members(path, lambda name: True))
-
-
-def test_doctests():
-    assert doctest.testmod(archives).failed == 0
 
 
 @pytest.mark.parametrize("mode", ["w:", "w:gz", "w:xz", "w:bz2"])

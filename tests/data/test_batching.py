@@ -1,12 +1,11 @@
 """Batches: every example once, bounded, tight, and the same again after a stop."""
 
-import doctest
 import itertools
 
 import numpy as np
 import pytest
 
-from keras_tx.data import TokenBatches, batch_dataset, batching
+from keras_tx.data import TokenBatches, batch_dataset
 
 
 @pytest.fixture
@@ -16,10 +15,6 @@ def lengths():
 
 def as_lists(batches):
     return [rows.tolist() for rows in batches]
-
-
-def test_doctests():
-    assert doctest.testmod(batching).failed == 0
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -105,3 +100,16 @@ def test_errors():
         TokenBatches([], 10)
     with pytest.raises(ValueError, match="positive integer. Received: tokens_per_batch=0"):
         TokenBatches([1], 0)
+
+
+def test_an_epoch_may_have_lengths_of_its_own(lengths):
+    lengths = lengths[:, None]
+    plan = TokenBatches(lengths, 512)
+    same = plan.plan(1, lengths)
+    assert as_lists(same) == as_lists(plan.plan(1))
+    others = np.random.default_rng(5).permutation(lengths)
+    batches = plan.plan(1, others)
+    assert [len(rows) for rows in batches] == [len(rows) for rows in same]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(700))
+    # The same lengths on other examples: as tight as before.
+    assert all(len(rows) * others[rows].max() <= 512 for rows in batches)

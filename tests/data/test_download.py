@@ -1,12 +1,10 @@
 """Downloads from a real server on this machine."""
 
-import doctest
 import hashlib
 import http.server
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 
@@ -77,10 +75,6 @@ def server(monkeypatch):
 
 def names(folder):
     return sorted(entry.name for entry in folder.iterdir())
-
-
-def test_doctests():
-    assert doctest.testmod(sys.modules["keras_tx.data.download"]).failed == 0
 
 
 @pytest.mark.parametrize("page", ["good.zip", "unannounced.zip", "moved.zip"])

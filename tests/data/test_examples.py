@@ -1,19 +1,13 @@
 """The two containers that readers return."""
 
 import dataclasses
-import doctest
 
 import numpy as np
 import pytest
 
-from keras_tx.data import examples
 from keras_tx.data.examples import LabelledTexts, SentencePairs
 
 NAMES = ("negative", "positive")
-
-
-def test_doctests():
-    assert doctest.testmod(examples).failed == 0
 
 
 def test_labelled_texts_keep_what_they_are_given():

@@ -1,12 +1,10 @@
 """The IMDB reader, on small copies of the dataset's layout."""
 
-import doctest
 import io
 import tarfile
 
 import pytest
 
-from keras_tx.data import readers_imdb
 from keras_tx.data.readers_imdb import is_imdb_folder, read_imdb, read_imdb_unlabelled
 
 REVIEWS = {
@@ -36,10 +34,6 @@ def make_archive(path, mode="w:gz", reviews=REVIEWS, prefix="aclImdb/"):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return path
-
-
-def test_doctests():
-    assert doctest.testmod(readers_imdb).failed == 0
 
 
 @pytest.mark.parametrize("given", ["aclImdb", ".", "aclImdb/train"])

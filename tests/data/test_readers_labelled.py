@@ -1,11 +1,9 @@
 """Folders of classes, and the choice of the reader by what the path is."""
 
-import doctest
 import tarfile
 
 import pytest
 
-from keras_tx.data import readers_labelled
 from keras_tx.data.readers_labelled import read_labelled, read_labelled_folder
 
 
@@ -14,10 +12,6 @@ def make_folder(root, files):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return root
-
-
-def test_doctests():
-    assert doctest.testmod(readers_labelled).failed == 0
 
 
 def test_a_folder_has_one_class_for_each_sub_folder(tmp_path):

@@ -1,12 +1,10 @@
 """Parallel files and tab-separated pairs."""
 
-import doctest
 import gzip
 import zipfile
 
 import pytest
 
-from keras_tx.data import readers_parallel
 from keras_tx.data.examples import SentencePairs
 from keras_tx.data.readers_parallel import read_pairs, read_parallel, read_tab_pairs
 
@@ -15,10 +13,6 @@ def write(path, content):
     data = content if isinstance(content, bytes) else content.encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path
-
-
-def test_doctests():
-    assert doctest.testmod(readers_parallel).failed == 0
 
 
 @pytest.mark.parametrize("endings", [("", ""), (".gz", ".gz"), ("", ".gz")])

@@ -1,15 +1,9 @@
 """The sample corpus inside the package."""
 
 import collections
-import doctest
 import unicodedata
 
-from keras_tx.data import sample
 from keras_tx.data.sample import sample_pairs, sample_reviews
-
-
-def test_doctests():
-    assert doctest.testmod(sample).failed == 0
 
 
 def test_reviews_are_balanced_and_differ():

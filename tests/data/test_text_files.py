@@ -1,16 +1,16 @@
 """Strict reading of text files."""
 
-import doctest
 import gzip
 
 import pytest
 
-from keras_tx.data import text_files
-from keras_tx.data.text_files import decode_text, read_text, split_lines, texts_in_folder
-
-
-def test_doctests():
-    assert doctest.testmod(text_files).failed == 0
+from keras_tx.data.text_files import (
+    decode_text,
+    existing_path,
+    read_text,
+    split_lines,
+    texts_in_folder,
+)
 
 
 def test_a_byte_order_mark_is_dropped_at_the_start_only():
@@ -56,6 +56,8 @@ def test_missing_files_and_folders_are_named(tmp_path):
         read_text(tmp_path / "none.txt")
     with pytest.raises(IsADirectoryError, match="Expected a file. Received: .* a folder"):
         read_text(tmp_path)
+    with pytest.raises(FileNotFoundError, match="a file or a folder. Received: path=''"):
+        existing_path("")
 
 
 @pytest.mark.parametrize(

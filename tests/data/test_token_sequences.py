@@ -1,11 +1,9 @@
 """Flat storage of token sequences gives back what came in, padded."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from keras_tx.data import TokenSequences, token_sequences
+from keras_tx.data import TokenSequences
 
 
 @pytest.fixture
@@ -20,10 +18,6 @@ def stored(rows, cuts, **arguments):
         [([id for row in part for id in row], [len(row) for row in part]) for part in parts],
         **arguments,
     )
-
-
-def test_doctests():
-    assert doctest.testmod(token_sequences).failed == 0
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [7, 7, 20]])

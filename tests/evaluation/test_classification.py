@@ -1,18 +1,12 @@
 """Accuracy and F1 against sums done by hand."""
 
-import doctest
-
 import pytest
 
 from keras_tx.data import LabelledTexts
-from keras_tx.evaluation import classification, evaluate_classifier
+from keras_tx.evaluation import evaluate_classifier
 from keras_tx.evaluation.classification import classification_scores
 from keras_tx.models import TextClassifier
 from keras_tx.text import WordTokenizer
-
-
-def test_doctests():
-    assert doctest.testmod(classification).failed == 0
 
 
 def test_hand_worked():

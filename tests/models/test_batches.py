@@ -4,7 +4,7 @@ import pytest
 from keras_tx.data import LabelledTexts, SentencePairs
 from keras_tx.models import batches
 from keras_tx.models.batches import LabelledBatches, PairBatches, token_sequences
-from keras_tx.text import WordTokenizer, pack
+from keras_tx.text import SentencePieceTokenizer, WordTokenizer, pack
 
 WORDS = "one two three red green blue un deux trois"
 
@@ -72,3 +72,89 @@ def test_the_stream_goes_on_from_a_step(tokenizer):
     whole = [labels for _, labels in made.dataset(0).take(12).as_numpy_iterator()]
     rest = [labels for _, labels in made.dataset(5).take(7).as_numpy_iterator()]
     assert all(np.array_equal(a, b) for a, b in zip(whole[5:], rest, strict=True))
+
+
+SENTENCES = [
+    "the red boat sleeps near the green boat",
+    "a green lake",
+    "the boat is red and the lake is green",
+    "near the lake sleeps a boat",
+    "a red lake and a red boat",
+    "sleeps",
+] * 3
+
+
+@pytest.fixture(scope="module")
+def subwords():
+    return SentencePieceTokenizer("bpe", vocabulary_size=300).fit(SENTENCES)
+
+
+def drawn_batches(tokenizer, first_step=0, count=None, seed=1, length=99, tokens=120):
+    pairs = SentencePairs(SENTENCES, SENTENCES[::-1])
+    made = PairBatches(pairs, tokenizer, tokenizer, length, tokens, seed=seed, subword_dropout=0.3)
+    stream = made.dataset(first_step).take(count or 2 * len(made))
+    return made, list(stream.as_numpy_iterator())
+
+
+def texts_of(tokenizer, ids):
+    rows = [[number for number in row if number > 3] for row in ids.tolist()]
+    return [text.decode() for text in tokenizer.detokenize(rows).numpy()]
+
+
+def flat(batches):
+    return [array.tolist() for (source, target), labels in batches
+            for array in (source, target, labels)]  # fmt: skip
+
+
+def test_drawn_pieces_are_other_ids_of_the_same_texts_in_every_epoch(subwords):
+    made, batches = drawn_batches(subwords)
+    epochs = batches[: len(made)], batches[len(made) :]
+    assert len(made) > 3
+    for epoch in epochs:
+        pairs = []
+        for (source, target), labels in epoch:
+            assert (target[:, 0] == 2).all() and (target[:, 1:] == labels[:, :-1]).all()
+            assert ((source == 3).sum(axis=1) == 1).all() and ((labels == 3).sum(axis=1) == 1).all()
+            pairs += zip(texts_of(subwords, source), texts_of(subwords, labels), strict=True)
+        assert sorted(pairs) == sorted(zip(SENTENCES, SENTENCES[::-1], strict=True))
+        sizes = [max(source.size, labels.size) for (source, _), labels in epoch]
+        assert max(sizes) <= 1.3 * 120 and np.mean(sizes) < 120
+    assert sorted(flat(epochs[0])) != sorted(flat(epochs[1]))
+    plain = [len(row) for row in subwords.tokenize(SENTENCES).to_list()]
+    drawn = sum((source > 3).sum() for (source, _), _ in epochs[0])
+    assert drawn > 1.1 * sum(plain)
+
+
+def test_drawn_pieces_go_on_from_a_step_and_follow_the_seed(subwords):
+    made, whole = drawn_batches(subwords)
+    for first in (2, len(made) + 1):  # In the first epoch and in the second.
+        _, rest = drawn_batches(subwords, first, count=3)
+        assert flat(rest) == flat(whole[first : first + 3])
+    again = made.dataset(1).take(2).as_numpy_iterator()  # Back to an epoch that has gone.
+    assert flat(again) == flat(whole[1:3])
+    assert flat(drawn_batches(subwords, seed=2)[1]) != flat(whole)
+
+
+def test_a_draw_that_is_too_long_gives_way_to_the_plain_pieces(subwords):
+    longest = max(len(row) for row in subwords.tokenize(SENTENCES).to_list()) + 1
+    made, batches = drawn_batches(subwords, length=longest)
+    assert len(made.rows) == len(SENTENCES)
+    assert max(max(source.shape[1], labels.shape[1]) for (source, _), labels in batches) <= longest
+
+
+def test_one_pass_has_the_plain_pieces(subwords):
+    made, _ = drawn_batches(subwords, count=1)
+    rows = [
+        [number for number in row if number > 3]
+        for (source, _), _ in made.dataset().as_numpy_iterator()
+        for row in source.tolist()
+    ]
+    assert sorted(rows) == sorted(subwords.tokenize(SENTENCES).to_list())
+
+
+def test_drawn_pieces_need_a_tokenizer_that_draws(tokenizer, subwords):
+    pairs = SentencePairs(["one"], ["un"])
+    with pytest.raises(ValueError, match="SentencePieceTokenizer.* Received: WordTokenizer"):
+        PairBatches(pairs, tokenizer, tokenizer, 9, 100, subword_dropout=0.1)
+    with pytest.raises(ValueError, match=r"in \[0, 1\). Received: subword_dropout=-1"):
+        PairBatches(pairs, subwords, subwords, 99, 100, subword_dropout=-1)

@@ -1,6 +1,5 @@
 """The loop: it learns, keeps the best, averages, stops, and goes on after a kill."""
 
-import doctest
 import time
 
 import keras
@@ -9,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.data import TokenBatches, TokenSequences, batch_dataset
-from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network, loop
+from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
 from keras_tx.training.weights import read_arrays
 
 STEPS, ROUND = 24, 8
@@ -117,10 +116,6 @@ def steps(history):
     return [row["step"] for row in history]
 
 
-def test_doctests():
-    assert doctest.testmod(loop).failed == 0
-
-
 def test_it_learns(uninterrupted):
     _, network, history, _ = uninterrupted
     assert steps(history) == [8, 16, 24, 24]
@@ -216,7 +211,9 @@ def test_ema_is_validated_and_returned_and_does_not_disturb_the_training(uninter
 # One weight w, loss w²: a step of SGD multiplies w by 1 - 2 · learning rate.
 
 
-def one_weight(value, learning_rate, target=0.0, directory=None, callbacks=(), **options):
+def one_weight(
+    value, learning_rate, target=0.0, directory=None, callbacks=(), scorers=(), **options
+):
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     network.set_weights([np.array([[value]])])
     data = tf.data.Dataset.from_tensors((np.ones((1, 1)), np.full((1, 1), target)))
@@ -228,6 +225,7 @@ def one_weight(value, learning_rate, target=0.0, directory=None, callbacks=(), *
         loss=keras.losses.MeanSquaredError(),
         optimizer=keras.optimizers.SGD(learning_rate),
         options=TrainingOptions(directory=directory, **settings),
+        scorers=scorers,
         callbacks=callbacks,
     )
     return float(network.get_weights()[0][0, 0]), history
@@ -255,6 +253,48 @@ def test_a_worse_average_is_not_kept():
     assert weight == pytest.approx(1) and history[-1]["chosen"] == "best"
 
 
+def test_the_average_of_the_best_rounds_is_kept_if_it_is_the_best():
+    # times -1.5: -3, 4.5, -6.75; the two best of them
+    weight, history = one_weight(2.0, 1.25, total_steps=3, average="best", average_count=2)
+    assert weight == pytest.approx((-3 + 4.5) / 2)
+    assert history[-1]["chosen"] == "average"
+
+
+def weight_itself(network):
+    return {"val_weight": network.get_weights()[0][0, 0]}
+
+
+def test_another_figure_may_say_what_is_best_and_higher_is_better():
+    options = {"monitor": "val_weight", "scorers": [weight_itself], "total_steps": 3}
+    weight, history = one_weight(2.0, 1.25, **options)
+    assert weight == pytest.approx(4.5) and history[-1]["chosen"] == "best"
+    assert [row["val_weight"] for row in history] == pytest.approx([-3, 4.5, -6.75, 4.5])
+    weight, history = one_weight(2.0, 1.25, average="best", average_count=2, **options)
+    assert weight == pytest.approx(4.5)  # The mean of 4.5 and -3 is lower.
+    _, history = one_weight(2.0, 1.25, patience=1, **options)
+    assert steps(history) == [1, 2, 3, 3]
+
+
+def test_a_figure_that_is_not_there():
+    with pytest.raises(ValueError, match=r"\['val_loss'\]. Received: monitor='val_bleu'"):
+        one_weight(1.0, 0.1, total_steps=1, monitor="val_bleu")
+
+
+def test_another_figure_than_before_the_stop(tmp_path):
+    one_weight(1.0, 0.1, total_steps=1, directory=tmp_path)
+    with pytest.raises(ValueError, match="expected 'val_loss', .* Received: monitor='val_weight'"):
+        one_weight(1.0, 0.1, total_steps=2, directory=tmp_path, resume=True, monitor="val_weight")
+
+
+def test_minutes_go_on_after_a_stop(tmp_path):
+    slow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: time.sleep(0.3))
+    _, before = one_weight(1.0, 0.1, total_steps=2, directory=tmp_path, callbacks=[slow])
+    _, after = one_weight(1.0, 0.1, total_steps=3, directory=tmp_path, resume=True)
+    minutes = [row["minutes"] for row in after]
+    assert minutes[:2] == [row["minutes"] for row in before[:2]]
+    assert minutes == sorted(minutes) and minutes[2] >= 2 * 0.3 / 60
+
+
 def test_patience():
     _, history = one_weight(2.0, 1.25, total_steps=50, patience=2)
     assert steps(history) == [1, 2, 3, 3]
@@ -278,9 +318,7 @@ def test_a_callback_may_stop_the_training():
 
 def test_a_loss_that_is_no_number_brings_no_older_weights_back(tmp_path):
     one_weight(1.0, 0.25, total_steps=1, directory=tmp_path)
-    weight, history = one_weight(
-        1.0, 0.25, target=float("nan"), total_steps=1, directory=tmp_path
-    )
+    weight, history = one_weight(1.0, 0.25, target=float("nan"), total_steps=1, directory=tmp_path)
     assert np.isnan(weight) and steps(history) == [1]
 
 
@@ -304,18 +342,3 @@ def test_progress_goes_to_standard_error(capsys):
     one_weight(1.0, 0.1, total_steps=3, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "3/3" in err and "val_loss" in err
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"total_steps": 0}, "positive integer. Received: total_steps=0"),
-        ({"total_steps": 1, "steps_per_round": 0}, "positive integer. Received: steps_per_round=0"),
-        ({"total_steps": 1, "average": "mean"}, "'last', 'ema' or None. Received: average='mean'"),
-        ({"total_steps": 1, "resume": True}, "expected a directory. Received: directory=None"),
-        ({"total_steps": 1, "tensorboard": True}, "expected a directory. Received: directory=None"),
-    ],
-)
-def test_options_errors(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        TrainingOptions(**arguments)

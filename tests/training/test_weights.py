@@ -1,17 +1,11 @@
 """Weights on disk: whole or not at all, of this network or an error; the plain mean."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
 
-from keras_tx.training import SnapshotAverage, weights
+from keras_tx.training import SnapshotAverage
 from keras_tx.training.weights import get_values, read_arrays, set_values, write_arrays
-
-
-def test_doctests():
-    assert doctest.testmod(weights).failed == 0
 
 
 def test_arrays_and_facts_come_back_in_order(tmp_path):
@@ -87,6 +81,16 @@ def test_the_same_step_again_takes_the_place_of_the_first(tmp_path):
     for step, value in [(1, 0.0), (2, 5.0), (2, 7.0)]:
         average.add(step, [np.array(value)])
     assert average.mean()[0] == 3.5
+
+
+def test_mean_of_the_best_snapshots(tmp_path):
+    average = SnapshotAverage(tmp_path, count=2, best=True)
+    for step, rank in enumerate([-3.0, -5.0, float("nan"), -1.0, -5.0, -4.0]):
+        average.add(step, [np.array(10.0**step)], rank)
+    assert average.mean()[0] == (10**1 + 10**4) / 2
+    average.add(4, [np.array(7.0)], -2.0)  # Taken again: the older of its step is gone.
+    average.add(6, [np.array(9.0)], -2.0)
+    assert average.mean()[0] == (10**1 + 9) / 2
 
 
 def test_clear_and_errors(tmp_path):

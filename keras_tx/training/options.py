@@ -1,0 +1,91 @@
+"""The options of a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+AVERAGES = ("last", "best", "ema", None)
+
+
+@dataclasses.dataclass
+class TrainingOptions:
+    """How long to train, what to keep, and where.
+
+    Attributes:
+        total_steps: steps (batches) of the whole training.
+        steps_per_round: steps between two validations. Default 500.
+        max_minutes: stop when this much time of this call has gone, or `None` (default).
+        patience: stop after so many rounds without a better monitored figure; `None`
+            (default) for never.
+        monitor: the figure of the validation that says what is best: a `val_…loss` is best
+            when lowest, any other (`"val_bleu"`) when highest. Default `"val_loss"`.
+        average: `"last"` (default) tries the mean of the last `average_count` rounds'
+            weights at the end and keeps it if it is the best; `"best"` the mean of the
+            `average_count` rounds with the best monitored figure; `"ema"` keeps an
+            exponential moving average, validates it and returns it; `None` for none.
+        average_count: see `average`. Default 5.
+        ema_momentum: see `average`. Default 0.999.
+        clip_norm: gradients are scaled down to this global norm. Default 1.
+        directory: where checkpoints are kept; `None` (default) for a temporary one.
+        resume: go on from the checkpoint in `directory`, if there is one. Default `False`.
+        save_seconds: seconds between two checkpoints inside a round. Default 120.
+        tensorboard: write TensorBoard logs into `directory`. Default `False`.
+        progress: show a bar on standard error. Default `True`.
+
+    Raises:
+        ValueError: for an unknown `average`, a `monitor` that is none of the validation's,
+            numbers that are not positive, or `resume` without `directory`.
+
+    Example:
+        >>> from keras_tx.training import TrainingOptions
+        >>> TrainingOptions(total_steps=1000).average
+        'last'
+    """
+
+    total_steps: int
+    steps_per_round: int = 500
+    max_minutes: float | None = None
+    patience: int | None = None
+    monitor: str = "val_loss"
+    average: str | None = "last"
+    average_count: int = 5
+    ema_momentum: float = 0.999
+    clip_norm: float | None = 1.0
+    directory: str | os.PathLike | None = None
+    resume: bool = False
+    save_seconds: float = 120.0
+    tensorboard: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.average not in AVERAGES:
+            raise ValueError(
+                "average expected 'last', 'best', 'ema' or None. "
+                f"Received: average={self.average!r}"
+            )
+        if not self.monitor.startswith("val_"):
+            raise ValueError(
+                "monitor expected a figure of the validation, 'val_…'. "
+                f"Received: monitor={self.monitor!r}"
+            )
+        for name in ("total_steps", "steps_per_round"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise ValueError(f"{name} expected a positive integer. Received: {name}={value!r}")
+        if (self.resume or self.tensorboard) and self.directory is None:
+            raise ValueError(
+                "resume and tensorboard expected a directory. Received: directory=None"
+            )
+
+    def rank(self, figures: dict[str, float]) -> float:
+        """The monitored figure as a number that is lower when better.
+
+        Raises:
+            ValueError: when it is not among the figures.
+        """
+        if self.monitor not in figures:
+            known = sorted(name for name in figures if name.startswith("val_"))
+            raise ValueError(f"monitor expected one of {known}. Received: monitor={self.monitor!r}")
+        value = figures[self.monitor]
+        return value if self.monitor.endswith("loss") else -value

@@ -1,0 +1,65 @@
+"""The optimizers: which weights take which steps."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tx.models import translation_network
+from keras_tx.training import TrainingOptions, new_optimizer
+
+RATE = 0.01
+
+
+@pytest.fixture(scope="module")
+def network():
+    return translation_network(
+        source_vocabulary_size=11,
+        target_vocabulary_size=9,
+        sequence_length=8,
+        positions="learned",
+        embed_dim=8,
+        dense_dim=12,
+        num_heads=2,
+        num_encoder_layers=1,
+        num_decoder_layers=1,
+    )
+
+
+def test_muon_steps_are_orthogonal_for_kernels_and_adams_for_all_else(network):
+    optimizer = new_optimizer("muon", RATE, TrainingOptions(total_steps=1, clip_norm=None))
+    generator = np.random.default_rng(0)
+    before = [np.array(weight) for weight in network.trainable_variables]
+    gradients = [generator.normal(size=weight.shape).astype("float32") for weight in before]
+    optimizer.apply(
+        [keras.ops.convert_to_tensor(g) for g in gradients], network.trainable_variables
+    )
+    kernels = 0
+    for variable, old, gradient in zip(network.trainable_variables, before, gradients, strict=True):
+        step = (old - np.array(variable)) / RATE
+        if len(old.shape) == 2 and "embedding" not in variable.path:
+            kernels += 1
+            # 0.2 √(longer side) times a matrix whose singular values are all near 1.
+            sizes = np.linalg.svd(step, compute_uv=False) / (0.2 * np.sqrt(max(old.shape)))
+            assert 0.5 < sizes.min() and sizes.max() < 1.4, variable.path
+        else:  # Adam's first step, without any decay: the gradient's sign.
+            np.testing.assert_allclose(step, np.sign(gradient), atol=0.01, err_msg=variable.path)
+    # Queries, keys and values of self-attention share one kernel, keys and values of the other
+    # attention too: 2 kernels and 2 of the feed-forward; in a decoder 3 more.
+    assert kernels == 4 + 7
+    tables = [v.path for v in network.trainable_variables if "embedding" in v.path]
+    assert len(tables) == 4  # Tokens and positions, of both languages.
+
+
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_clipping_and_moving_average_are_the_options(name):
+    options = TrainingOptions(total_steps=1, clip_norm=0.5, average="ema", ema_momentum=0.9)
+    optimizer = new_optimizer(name, RATE, options)
+    assert optimizer.global_clipnorm == 0.5
+    assert optimizer.use_ema and optimizer.ema_momentum == 0.9
+    assert optimizer.ema_overwrite_frequency is None
+    assert not new_optimizer(name, RATE, TrainingOptions(total_steps=1)).use_ema
+
+
+def test_an_unknown_one():
+    with pytest.raises(ValueError, match=r"\('adam', 'muon'\). Received: optimizer='sgd'"):
+        new_optimizer("sgd", RATE, TrainingOptions(total_steps=1))

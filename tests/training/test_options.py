@@ -1,0 +1,30 @@
+"""The options of a training: what they refuse, and what is better."""
+
+import pytest
+
+from keras_tx.training import TrainingOptions
+
+
+def test_a_loss_is_better_when_low_and_anything_else_when_high():
+    figures = {"loss": 9.0, "val_loss": 0.5, "val_bleu": 30.0}
+    assert TrainingOptions(total_steps=1).rank(figures) == 0.5
+    assert TrainingOptions(total_steps=1, monitor="val_bleu").rank(figures) == -30.0
+    message = r"one of \['val_bleu', 'val_loss'\]. Received: monitor='val_chrf'"
+    with pytest.raises(ValueError, match=message):
+        TrainingOptions(total_steps=1, monitor="val_chrf").rank(figures)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"total_steps": 0}, "positive integer. Received: total_steps=0"),
+        ({"total_steps": 1, "steps_per_round": 0}, "positive integer. Received: steps_per_round=0"),
+        ({"total_steps": 1, "average": "mean"}, "'ema' or None. Received: average='mean'"),
+        ({"total_steps": 1, "resume": True}, "expected a directory. Received: directory=None"),
+        ({"total_steps": 1, "tensorboard": True}, "expected a directory. Received: directory=None"),
+        ({"total_steps": 1, "monitor": "loss"}, "validation, .* Received: monitor='loss'"),
+    ],
+)
+def test_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingOptions(**arguments)
