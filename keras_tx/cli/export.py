@@ -18,13 +18,24 @@ from keras_tx.cli.text_lines import print_line
     "--output",
     metavar="DIR",
     required=True,
-    help="The model's base directory; the export goes into DIR/<next version>.",
+    help="For a SavedModel the model's base directory: the export goes into DIR/<next version>. "
+    "Otherwise the new directory.",
 )
-def export(model: str, output: str) -> None:
-    """Write a model as a SavedModel for TensorFlow Serving, and print where."""
+@click.option(
+    "--format",
+    type=click.Choice(["saved_model", "ctranslate2"]),
+    default="saved_model",
+    show_default=True,
+    help="saved_model for TensorFlow Serving; ctranslate2 (translators only) for that engine.",
+)
+def export(model: str, output: str, format: str) -> None:
+    """Write a model for another program to run, and print where."""
     if pathlib.Path(output).exists() and not pathlib.Path(output).is_dir():
         raise NotADirectoryError(f"expected a directory. Received: --output {output!r}, a file")
-    print_line(str(load_model(model).export(output)))
+    try:
+        print_line(str(load_model(model).export(output, format=format)))
+    except ImportError as error:  # A package of an extra: the message says which.
+        raise click.ClickException(str(error)) from error
 
 
 @click.command("check-export")

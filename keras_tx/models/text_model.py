@@ -73,18 +73,37 @@ class TextModel(keras.Model, abc.ABC):
         finally:
             beside.unlink(missing_ok=True)
 
-    def export(self, directory: str | os.PathLike, **kwargs: Any) -> pathlib.Path:
-        """Write a SavedModel with string signatures to `directory/<next version>/`.
+    def export(self, directory: str | os.PathLike, format: str = "saved_model") -> pathlib.Path:
+        """Write the model for another program to run.
 
         Args:
-            directory: the model's base directory, as TensorFlow Serving takes it.
+            directory: for a SavedModel the model's base directory, as TensorFlow Serving takes
+                it: the model goes to `directory/<next version>/`. Otherwise the new directory.
+            format: `"saved_model"` (default): graph functions from strings to strings. A
+                translator also knows `"ctranslate2"`: its network for that engine, which takes
+                tokens.
 
         Returns:
-            The version's directory.
+            The directory of the exported model.
+
+        Raises:
+            ValueError: for a format that this model does not know, or that cannot hold it.
         """
+        formats = {"saved_model": self._export_saved_model, **self._further_formats()}
+        if format not in formats:
+            raise ValueError(
+                f"format expected one of {tuple(formats)}. Received: format={format!r}"
+            )
+        return formats[format](directory)
+
+    def _export_saved_model(self, directory: str | os.PathLike) -> pathlib.Path:
         resources = [tokenizer.graph_resources for tokenizer in self.tokenizers()]
         facts = {"keras_tx": installed_version(), "model": self.origin}
         return export_saved_model(self.signatures(), directory, resources=resources, facts=facts)
+
+    def _further_formats(self) -> dict[str, Callable]:
+        """Name -> what writes it to a directory, of the formats that a subclass knows besides."""
+        return {}
 
     @contextlib.contextmanager
     def _training_network(self, precision: str) -> Iterator[keras.Model]:

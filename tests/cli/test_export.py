@@ -2,9 +2,12 @@
 
 import pathlib
 import shutil
+import sys
 
 import pytest
 
+import keras_tx
+from keras_tx.models import SentimentClassifier
 from keras_tx.serving import read_facts
 
 
@@ -35,10 +38,15 @@ def test_a_good_export_passes_against_its_origin(models, exported, run):
     assert "largest difference" in result.stdout
 
 
-def test_another_model_fails(models, exported, run):
-    result = run("check-export", exported / "1", "--model", "translator_en_fr")
+def test_another_model_fails(models, exported, run, tmp_path):
+    # One that the files alone tell from the export's: no process needs to run it.
+    tokenizer = keras_tx.load(models / "sentiment_imdb").tokenizer
+    other = SentimentClassifier.from_preset("tiny", tokenizer, num_layers=0)
+    other.save(tmp_path / "other.keras")
+    result = run("check-export", exported / "1", "--model", tmp_path / "other.keras")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: ") and result.stderr.endswith(f"{exported / '1'}\n")
+    assert result.stderr.startswith("Error: variables/ expected the model's ")
+    assert result.stderr.endswith(f"fail: {exported / '1'}\n")
 
 
 def test_without_the_origin_nothing_is_compared_and_it_says_so(exported, run, tmp_path):
@@ -51,6 +59,37 @@ def test_without_the_origin_nothing_is_compared_and_it_says_so(exported, run, tm
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Nothing to compare with: the export names no model." in result.stderr
     assert "saved_model.pb is damaged" in result.stderr
+
+
+def test_a_translator_goes_to_the_other_engine(models, run, tmp_path):
+    pytest.importorskip("ctranslate2", reason="the package of the extra is not installed")
+    arguments = ["export", "--format", "ctranslate2", "--model", "translator_en_fr", "--output"]
+    result = run(*arguments, tmp_path / "engine")
+    assert (result.exit_code, result.output) == (0, f"{tmp_path / 'engine'}\n")
+    files = {file.name for file in (tmp_path / "engine").iterdir()}
+    assert files >= {"model.bin", "config.json", "sentencepiece.model"}
+    again = run(*arguments, tmp_path / "engine")
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert again.stderr.startswith("Error: expected a new directory. Received: ")
+
+
+def test_a_missing_engine_is_named(models, run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)  # what an absent package looks like
+    arguments = ["export", "--format", "ctranslate2", "--model", "translator_en_fr", "--output"]
+    result = run(*arguments, tmp_path / "engine")
+    assert (result.exit_code, result.stdout, list(tmp_path.iterdir())) == (1, "", [])
+    assert result.stderr.startswith(
+        "Error: expected the extra ctranslate2: pip install 'keras_tx[ctranslate2]'. Received: "
+    )
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_classifier_does_not(models, run, tmp_path):
+    arguments = ["export", "--format", "ctranslate2", "--model", "sentiment_imdb", "--output"]
+    result = run(*arguments, tmp_path / "engine")
+    assert (result.exit_code, result.stdout, list(tmp_path.iterdir())) == (1, "", [])
+    expected = "format expected one of ('saved_model',). Received: format='ctranslate2'"
+    assert result.stderr == f"Error: {expected}\n"
 
 
 @pytest.mark.parametrize(
