@@ -30,16 +30,36 @@ from keras_tx.cli.text_lines import print_json
 @click.option("--text-column", default="text", show_default=True, help="Of a table.")
 @click.option("--label-column", default="label", show_default=True, help="Of a table.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option(
+    "--protocol",
+    type=click.Choice(["detokenized", "moses_lowercased"]),
+    default="detokenized",
+    show_default=True,
+    help="Of translators: compare texts as they are, or lower-cased and tokenized as most "
+    "papers on Multi30k do (needs sacremoses).",
+)
 def evaluate(
-    model: str, data: str, split: str, text_column: str, label_column: str, batch_size: int
+    model: str,
+    data: str,
+    split: str,
+    text_column: str,
+    label_column: str,
+    batch_size: int,
+    protocol: str,
 ) -> None:
     """Score a model on labelled texts or sentence pairs, as one JSON object."""
     loaded = load_model(model)
-    print_json(_scores(loaded, data, split, text_column, label_column, batch_size))
+    print_json(_scores(loaded, data, split, text_column, label_column, batch_size, protocol))
 
 
 def _scores(
-    model: Any, data: str, split: str, text_column: str, label_column: str, batch_size: int
+    model: Any,
+    data: str,
+    split: str,
+    text_column: str,
+    label_column: str,
+    batch_size: int,
+    protocol: str,
 ) -> dict[str, Any]:
     from keras_tx.data import read_labelled, read_pairs
     from keras_tx.data.readers_table import is_table
@@ -48,7 +68,7 @@ def _scores(
 
     if isinstance(model, Translator):
         pairs = read_pairs(data, model.source_language, model.target_language)
-        return evaluate_translator(model, pairs, batch_size=batch_size)
+        return evaluate_translator(model, pairs, batch_size=batch_size, protocol=protocol)
     # Only a table may give the labels as numbers, or lack some of them.
     names = model.labels if is_table(data) else None
     examples = read_labelled(data, split, text_column, label_column, label_names=names)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import json
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
+from keras_tx.cli.output_file import STANDARD_STREAM, open_output
+from keras_tx.cli.resumable_output import ResumableOutput
+
 CHUNK_LINES = 1024
 BLOCK_BYTES = 1 << 20
-STANDARD_STREAM = "-"
+CHECKED_BYTES = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LINE_ENDS = ("\r\n", "\n", "\r")
 
@@ -48,7 +52,29 @@ def text_options(function: Callable) -> Callable:
     return function
 
 
-def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
+class Chunk(NamedTuple):
+    """Some lines, and how many bytes they took."""
+
+    lines: list[str]
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """The texts of a command.
+
+    Args:
+        chunks: the texts, as they come in.
+        size: bytes in all, where that is known.
+        description: what tells this input from another one, cheaply.
+    """
+
+    chunks: Iterable[Chunk]
+    size: int | None
+    description: str
+
+
+def read_lines(stream: BinaryIO) -> Iterator[Chunk]:
     r"""Reads lines in chunks, as they come in.
 
     Lines end at line feeds only, a carriage return before one goes with it. Bytes that are not
@@ -58,27 +84,32 @@ def read_lines(stream: BinaryIO) -> Iterator[list[str]]:
         stream: a binary stream with `read1`.
 
     Returns:
-        Lists of up to `CHUNK_LINES` lines. A pipe gives what it holds at the moment, so that
+        Chunks of up to `CHUNK_LINES` lines. A pipe gives what it holds at the moment, so that
         results do not wait for the end of the input.
 
     Example:
         >>> import io
         >>> from keras_tx.cli.text_lines import read_lines
         >>> list(read_lines(io.BytesIO(b"one\r\n\ncaf\xe9")))
-        [['one', ''], ['caf\ufffd']]
+        [Chunk(lines=['one', ''], size=6), Chunk(lines=['caf\ufffd'], size=4)]
     """
     parts: list[bytes] = []  # Of a line whose end has not come yet.
     mark = BYTE_ORDER_MARK
     while block := stream.read1(BLOCK_BYTES):
         *lines, rest = block.split(b"\n")
         if lines:
-            lines[0] = b"".join([*parts, lines[0]]).removeprefix(mark)
-            parts, mark = [], b""
+            lines[0] = b"".join([*parts, lines[0]])
+            parts = []
         parts.append(rest)
         for start in range(0, len(lines), CHUNK_LINES):
-            yield [_decode(line) for line in lines[start : start + CHUNK_LINES]]
-    if last := b"".join(parts).removeprefix(mark):
-        yield [_decode(last)]
+            some = lines[start : start + CHUNK_LINES]
+            size = sum(map(len, some)) + len(some)
+            some[0] = some[0].removeprefix(mark)
+            mark = b""
+            yield Chunk([_decode(line) for line in some], size)
+    last = b"".join(parts)
+    if text := last.removeprefix(mark):
+        yield Chunk([_decode(text)], len(last))
 
 
 def _decode(line: bytes) -> str:
@@ -86,8 +117,8 @@ def _decode(line: bytes) -> str:
 
 
 @contextlib.contextmanager
-def open_texts(texts: Sequence[str], input_path: str | None) -> Iterator[Iterable[list[str]]]:
-    """The texts of a command in chunks: its arguments, a file, or standard input.
+def open_texts(texts: Sequence[str], input_path: str | None) -> Iterator[Texts]:
+    """The texts of a command: its arguments, a file, or standard input.
 
     Args:
         texts: the arguments.
@@ -106,51 +137,33 @@ def open_texts(texts: Sequence[str], input_path: str | None) -> Iterator[Iterabl
     if texts:
         # Python keeps arguments that are not UTF-8 as lone surrogates.
         sound = [os.fsencode(text).decode("utf-8", errors="replace") for text in texts]
-        starts = range(0, len(sound), CHUNK_LINES)
-        yield (sound[start : start + CHUNK_LINES] for start in starts)
+        chunks = [
+            Chunk(some, sum(map(len, some)))
+            for start in range(0, len(sound), CHUNK_LINES)
+            if (some := sound[start : start + CHUNK_LINES])
+        ]
+        yield Texts(chunks, sum(chunk.size for chunk in chunks), "arguments")
     elif input_path in (None, STANDARD_STREAM):
-        yield read_lines(click.get_binary_stream("stdin"))
+        yield _texts_of(click.get_binary_stream("stdin"), "standard input")
     else:
         with open(input_path, "rb") as stream:
-            yield read_lines(stream)
+            yield _texts_of(stream, os.path.basename(input_path))
 
 
-@contextlib.contextmanager
-def open_output(path: str | None) -> Iterator[BinaryIO]:
-    """A binary stream for results: a file, which appears when it is whole, or standard output.
-
-    Args:
-        path: the file; `None` or `-` for standard output. What is no regular file, such as a
-            named pipe, is written to directly.
-
-    Raises:
-        OSError: when the file cannot be made, before any work is done.
-    """
-    if path in (None, STANDARD_STREAM):
-        yield click.get_binary_stream("stdout")
-        return
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"expected a file for --output. Received: {path!r}, a folder")
-    target = os.path.realpath(path)  # A link stays a link.
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        with open(target, "wb") as stream:
-            yield stream
-        return
-    folder, name = os.path.split(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"expected --output in an existing folder. Received: {path!r}, where there is none"
-        )
-    beside = os.path.join(folder, f".{name[:200]}.{os.getpid()}.part")
+def _texts_of(stream: BinaryIO, name: str) -> Texts:
     try:
-        with open(beside, "wb") as stream:
-            yield stream
-        if os.path.exists(target):
-            shutil.copymode(target, beside)
-        os.replace(beside, target)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)
+        number = stream.fileno()
+        status = os.fstat(number)
+    except OSError:  # No stream of the operating system.
+        return Texts(read_lines(stream), None, name)
+    if not stat.S_ISREG(status.st_mode):
+        return Texts(read_lines(stream), None, name)
+    # Start and end, read without moving on.
+    places = (0, max(0, status.st_size - CHECKED_BYTES))
+    ends = b"".join(os.pread(number, CHECKED_BYTES, place) for place in places)
+    checksum = hashlib.sha256(ends).hexdigest()[:16]
+    description = f"{name}, {status.st_size:,} bytes, checksum of its ends {checksum}"
+    return Texts(read_lines(stream), status.st_size, description)
 
 
 def transform_lines(
@@ -158,6 +171,7 @@ def transform_lines(
     input_path: str | None,
     output_path: str | None,
     prepare: Callable[[], Callable[[list[str]], list[str]]],
+    resumable: ResumableOutput | None = None,
 ) -> None:
     """Writes exactly one line for each text.
 
@@ -166,17 +180,49 @@ def transform_lines(
         output_path: see `open_output`.
         prepare: gives the function from texts to results. It is called when input and output
             are known to be there, for it may take long.
+        resumable: takes the lines instead of `open_output`.
     """
-    with open_output(output_path) as output, open_texts(texts, input_path) as chunks:
-        transform = prepare()
-        from tqdm import tqdm
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open_texts(texts, input_path))
+        done = 0
+        if resumable:
+            opened = resumable.open({"input": source.description})
+            output, done = stack.enter_context(opened)
+        else:
+            output = stack.enter_context(open_output(output_path))
+        _write_results(source, output, prepare(), done, _shows_progress(output_path))
 
-        with tqdm(unit=" lines", disable=not _shows_progress(output_path)) as bar:
-            for chunk in chunks:
-                results = transform(chunk)
-                output.write("".join(f"{as_line(text)}\n" for text in results).encode(**_UTF_8))
-                output.flush()
-                bar.update(len(chunk))
+
+def _write_results(
+    source: Texts,
+    output: BinaryIO,
+    transform: Callable[[list[str]], list[str]],
+    done: int,
+    progress: bool,
+) -> None:
+    """Writes the results of all texts but the first `done`."""
+    from tqdm import tqdm
+
+    read = lines = 0
+    with tqdm(unit=" lines", initial=done, disable=not progress, dynamic_ncols=True) as bar:
+        for chunk in source.chunks:
+            read, lines = read + chunk.size, lines + len(chunk.lines)
+            todo = chunk.lines[max(0, len(chunk.lines) - max(0, lines - done)) :]
+            if not todo:
+                continue
+            results = transform(todo)
+            output.write("".join(f"{as_line(text)}\n" for text in results).encode(**_UTF_8))
+            output.flush()
+            if source.size and read:
+                # How many lines there are is not known before the end: these are as long as
+                # those so far.
+                bar.total = max(lines, round(lines * source.size / read))
+            bar.update(len(todo))
+    if lines < done:
+        raise ValueError(
+            f"expected at least {done:,} lines, as many as the stopped run read. "
+            f"Received: an input of {lines:,} lines"
+        )
 
 
 _UTF_8: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}

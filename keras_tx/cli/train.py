@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import sys
 from collections.abc import Callable
@@ -24,6 +25,12 @@ def train() -> None:
     """Train a model of your own."""
 
 
+def _number(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # It is in every range, and no limit at all.
+        raise click.BadParameter("expected a number. Received: nan", context, option)
+    return value
+
+
 def training_options(presets: str) -> Callable:
     """Adds what both trainings take to a command."""
     options = (
@@ -43,6 +50,7 @@ def training_options(presets: str) -> Callable:
         click.option(
             "--max-minutes",
             type=click.FloatRange(min=0, min_open=True),
+            callback=_number,
             help="Stop after this time; --resume goes on.",
         ),
         click.option(
@@ -83,26 +91,26 @@ def sentiment(
     **choices: Any,
 ) -> None:
     """Train a classifier: of sentiment, or of whatever the labels are."""
-    if dev and not data:
+    if dev is not None and data is None:
         raise click.UsageError("expected --data with --dev. Received: --dev alone")
     directory = TrainingDirectory(output, resume, overwrite)
     start_tensorflow()
     from keras_tx.data import read_labelled, sample_reviews, split_labelled
     from keras_tx.models.presets import CLASSIFIER_PRESETS, preset_arguments
 
-    preset = choices["preset"] or ("small" if data else "tiny")
+    preset = choices["preset"] or ("tiny" if data is None else "small")
     preset_arguments(CLASSIFIER_PRESETS, preset, {})  # A wrong name shows before the work begins.
     columns = {"text_column": text_column, "label_column": label_column, "quoted": not unquoted}
-    if data:
+    if data is not None:
         examples = read_labelled(data, **columns)
     else:
         click.echo("No --data: training on the sample reviews of the package.", err=True)
         examples = sample_reviews()
-    if dev:
+    if dev is not None:
         names = examples.label_names
         parts = examples, read_labelled(dev, label_names=names, **columns)
     else:
-        held_out = _held_out(len(examples), share=5 if not data else HELD_OUT_SHARE)
+        held_out = _held_out(len(examples), share=5 if data is None else HELD_OUT_SHARE)
         parts = split_labelled(examples, held_out, choices["seed"])
     _train_classifier(directory, *parts, **{**choices, "preset": preset})
 

@@ -22,6 +22,7 @@ class TrainingDirectory:
         overwrite: what stands here may be lost.
 
     Raises:
+        ValueError: when `path` is empty.
         NotADirectoryError: when `path` is a file.
         FileExistsError: when there is a model or a stopped training, and neither `resume` nor
             `overwrite` is given.
@@ -33,6 +34,8 @@ class TrainingDirectory:
     """
 
     def __init__(self, path: str, resume: bool = False, overwrite: bool = False) -> None:
+        if not path:  # Left empty by mistake, it would be the working directory.
+            raise ValueError("expected a directory. Received: --output ''")
         # Resolved, so that `.` has a name too: a model is found by its directory's name.
         self.path = pathlib.Path(path).resolve()
         self.resume = resume

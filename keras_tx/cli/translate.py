@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from keras_tx.cli.loading import load_model
+from keras_tx.cli.loading import load_model, start_tensorflow
+from keras_tx.cli.output_file import is_file_to_make
+from keras_tx.cli.resumable_output import ResumableOutput
 from keras_tx.cli.text_lines import text_options, transform_lines
 
 
@@ -18,9 +23,44 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     show_default=True,
     help="A shipped model, a .keras file, or a directory of `train`.",
 )
+@click.option(
+    "--beam-size",
+    type=click.IntRange(min=1),
+    help="How many translations are followed at a time; 1 is greedy. Default: the model's.",
+)
+@click.option(
+    "--length-penalty",
+    type=click.FloatRange(min=0),
+    help="More favours longer translations, 0 the shortest. Default: the model's.",
+)
+@click.option(
+    "--format",
+    "line_format",
+    type=click.Choice(["text", "jsonl"]),
+    default="text",
+    show_default=True,
+    help="text: the translation. jsonl: a JSON object with its score and its hypotheses.",
+)
+@click.option(
+    "--n-best",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many hypotheses a JSON object holds at most, the best one first.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a run of the same command stopped: its lines are in FILE.part.",
+)
 @text_options
 def translate(
     model: str,
+    beam_size: int | None,
+    length_penalty: float | None,
+    line_format: str,
+    n_best: int,
+    resume: bool,
     input_path: str | None,
     output_path: str | None,
     batch_size: int,
@@ -30,10 +70,77 @@ def translate(
 
     Exactly one line comes out for each line that goes in. Texts that begin with a dash come
     after `--`.
+
+    --output FILE appears when it is whole. A run that is interrupted or killed leaves FILE.part
+    and FILE.part.json beside it: the same command with --resume goes on after the last line in
+    it; without --resume it asks you to remove them first.
     """
+    _check_choices(texts, output_path, resume, line_format, n_best)
+    # What is not given is the model's to choose.
+    choices = {"beam_size": beam_size, "length_penalty": length_penalty}
+    choices = {name: value for name, value in choices.items() if value is not None}
 
-    def prepare() -> Any:
+    def prepare() -> Callable[[list[str]], list[str]]:
         translator = load_model(model, "Translator")
-        return lambda chunk: translator.translate(chunk, batch_size)
+        if line_format == "text":
+            return lambda chunk: translator.translate(chunk, batch_size=batch_size, **choices)
+        return lambda chunk: [
+            _json_line(found)
+            for found in translator.translate_n_best(
+                chunk, n_best, batch_size=batch_size, **choices
+            )
+        ]
 
-    transform_lines(texts, input_path, output_path, prepare)
+    def settings() -> dict[str, Any]:
+        # Not the batch size: it changes no translation, and less may be what a retry needs.
+        return {"model": _model_facts(model), **choices, "format": line_format, "n-best": n_best}
+
+    resumable = None
+    if not texts and is_file_to_make(output_path):
+        resumable = ResumableOutput(output_path, resume, settings)
+    transform_lines(texts, input_path, output_path, prepare, resumable)
+
+
+def _check_choices(
+    texts: tuple[str, ...],
+    output_path: str | None,
+    resume: bool,
+    line_format: str,
+    n_best: int,
+) -> None:
+    context = click.get_current_context()
+    if resume and (texts or not is_file_to_make(output_path)):
+        received = f"{len(texts)} TEXT" if texts else f"--output {output_path or '-'}"
+        raise click.UsageError(
+            f"expected --input and --output FILE with --resume. Received: {received}", context
+        )
+    if n_best > 1 and line_format != "jsonl":
+        raise click.UsageError(
+            f"expected --format jsonl with --n-best. Received: --n-best {n_best} "
+            f"--format {line_format}",
+            context,
+        )
+
+
+def _model_facts(name_or_path: str) -> str:
+    """What tells a model from another one, also from one trained anew in its place."""
+    start_tensorflow()
+    from keras_tx.models.loading import find_model
+
+    path = find_model(name_or_path)
+    with open(path, "rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{path.name}, checksum {checksum[:16]}"
+
+
+def _json_line(hypotheses: list[Any]) -> str:
+    found = [
+        {
+            "translation": hypothesis.text,
+            "score": round(hypothesis.score, 6),
+            "log_probability": round(hypothesis.log_probability, 6),
+        }
+        for hypothesis in hypotheses
+    ]
+    content = {"translation": found[0]["translation"], "score": found[0]["score"]}
+    return json.dumps({**content, "hypotheses": found}, ensure_ascii=False)

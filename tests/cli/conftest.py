@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,10 +10,32 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+import keras_tx.models
 from keras_tx.cli.main import main
 from keras_tx.data import sample_pairs, sample_reviews
 from keras_tx.models import SentimentClassifier, Translator
+from keras_tx.models.loading import find_model, load
 from keras_tx.text import SentencePieceTokenizer
+
+
+@functools.cache
+def load_version(path, changed, size):
+    return load(path)
+
+
+def load_once(name_or_path):
+    path = find_model(name_or_path)
+    status = path.stat()
+    return load_version(path, status.st_mtime_ns, status.st_size)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once():
+    """Lets commands on the same file share one model: to load it and to trace its graph takes
+    seconds. That each process loads it by itself is shown by the tests with processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras_tx.models, "load", load_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 """Errors: one line, no traceback, exit codes."""
 
-import doctest
 import errno
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from keras_tx.cli import errors
 from keras_tx.cli.errors import CommandGroup, describe
 from keras_tx.data import DownloadError
 
@@ -24,10 +22,6 @@ def failing(error):
         raise error
 
     return program
-
-
-def test_doctests():
-    assert doctest.testmod(errors).failed == 0
 
 
 @pytest.mark.parametrize(

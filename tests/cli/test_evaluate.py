@@ -51,6 +51,15 @@ def test_a_translator_on_pairs(models, run, tmp_path):
     assert "version:" in scores["bleu_signature"] and 0 <= scores["chrf"] <= 100
 
 
+def test_a_translator_by_the_papers_protocol(models, run, tmp_path):
+    pytest.importorskip("sacremoses")
+    (tmp_path / "x.tsv").write_text("A dog.\tUn chien.\n")
+    arguments = ("--data", tmp_path / "x.tsv", "--protocol", "moses_lowercased")
+    result = run("evaluate", "--model", "translator_en_fr", *arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "tok:none" in json.loads(result.stdout)["bleu_signature"]
+
+
 @pytest.mark.parametrize(
     ("model", "name", "content", "message"),
     [

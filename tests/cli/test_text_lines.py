@@ -1,18 +1,20 @@
 """One line out for each line in, whatever is in them."""
 
-import doctest
 import io
 import json
 import os
 import threading
+import time
+import tracemalloc
 
 import pytest
 
 from keras_tx.cli import text_lines
+from keras_tx.cli.resumable_output import ResumableOutput
 from keras_tx.cli.text_lines import (
     CHUNK_LINES,
     as_line,
-    open_output,
+    open_texts,
     print_json,
     read_lines,
     transform_lines,
@@ -20,11 +22,9 @@ from keras_tx.cli.text_lines import (
 
 
 def lines_of(data):
-    return [line for chunk in read_lines(io.BytesIO(data)) for line in chunk]
-
-
-def test_doctests():
-    assert doctest.testmod(text_lines).failed == 0
+    chunks = list(read_lines(io.BytesIO(data)))
+    assert sum(chunk.size for chunk in chunks) == len(data)
+    return [line for chunk in chunks for line in chunk.lines]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_byte_order_mark_that_comes_in_pieces_is_dropped(monkeypatch):
 
 
 def test_chunks_are_bounded():
-    sizes = [len(chunk) for chunk in read_lines(io.BytesIO(b"a\n" * (2 * CHUNK_LINES + 1)))]
+    sizes = [len(chunk.lines) for chunk in read_lines(io.BytesIO(b"a\n" * (2 * CHUNK_LINES + 1)))]
     assert sizes == [CHUNK_LINES, CHUNK_LINES, 1]
 
 
@@ -77,9 +77,9 @@ def test_a_pipe_gives_results_before_its_end():
     with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as pipe:
         chunks = read_lines(stream)
         pipe.write(b"one\ntw")
-        assert next(chunks) == ["one"]
+        assert next(chunks).lines == ["one"]
         pipe.write(b"o\n")
-        assert next(chunks) == ["two"]
+        assert next(chunks).lines == ["two"]
 
 
 def test_line_ends_in_results_become_spaces():
@@ -113,36 +113,6 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["in", "out"]
 
 
-def test_a_new_file_appears_only_when_it_is_whole(tmp_path):
-    with open_output(str(tmp_path / "out")) as output:
-        output.write(b"a")
-        assert not (tmp_path / "out").exists()
-    assert (tmp_path / "out").read_bytes() == b"a"
-
-
-def test_a_link_stays_a_link_and_rights_stay(tmp_path):
-    (tmp_path / "real").write_text("old")
-    (tmp_path / "real").chmod(0o640)
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with open_output(str(tmp_path / "link")) as output:
-        output.write(b"new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_bytes() == b"new"
-    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
-
-
-def test_a_named_pipe_is_written_to_not_replaced(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    received = []
-    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
-    reader.start()
-    with open_output(str(pipe)) as output:
-        output.write(b"a\n")
-    reader.join(timeout=10)
-    assert received == [b"a\n"] and pipe.is_fifo()
-
-
 def test_output_that_cannot_be_is_told_before_the_work(tmp_path):
     (tmp_path / "in").write_text("a\n")
 
@@ -158,6 +128,107 @@ def test_output_that_cannot_be_is_told_before_the_work(tmp_path):
     with pytest.raises(FileNotFoundError):
         transform_lines((), str(tmp_path / "missing"), str(tmp_path / "out"), prepare)
     assert os.listdir(tmp_path) == ["in"]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_lines, "BLOCK_BYTES", 1 << 14)
+
+    def peak(lines):
+        with open(tmp_path / "in", "w") as file:
+            file.writelines(f"line {number} of many\n" for number in range(lines))
+        upper(tmp_path / "in", tmp_path / "out")  # What is made once is made now.
+        tracemalloc.start()
+        upper(tmp_path / "in", tmp_path / "out")
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (tmp_path / "out").stat().st_size == (tmp_path / "in").stat().st_size
+        return highest
+
+    few, many = peak(2_000), peak(40_000)
+    assert many < 1.2 * few
+    assert many < (tmp_path / "in").stat().st_size
+
+
+def described(path):
+    with open_texts((), str(path)) as texts:
+        return texts.description
+
+
+def test_a_description_tells_files_apart(tmp_path):
+    file, other = tmp_path / "in", tmp_path / "folder" / "in"
+    other.parent.mkdir()
+    file.write_bytes(b"a" * 200_000)
+    first = described(file)
+    assert first.startswith("in, 200,000 bytes, ") and described(file) == first
+    for content, same in (
+        (b"a" * 200_000, True),
+        (b"a" * 200_001, False),
+        (b"b" + b"a" * 199_999, False),
+        (b"a" * 199_999 + b"b", False),
+    ):
+        other.write_bytes(content)
+        assert (described(other) == first) == same
+
+
+def test_describing_reads_nothing_away(tmp_path):
+    (tmp_path / "in").write_bytes(b"a\nb\n")
+    with open_texts((), str(tmp_path / "in")) as texts:
+        assert [chunk.lines for chunk in texts.chunks] == [["a", "b"]]
+        assert texts.size == 4
+
+
+def test_progress_has_the_time_left(tmp_path, monkeypatch, capsys):
+    # A real bar draws ten times a second at most, and only on a terminal.
+    monkeypatch.setattr(text_lines, "CHUNK_LINES", 2)
+    monkeypatch.setattr(text_lines, "_shows_progress", lambda path: True)
+    (tmp_path / "in").write_text("aaa\nbbb\nccc\nddd\neee\n")
+
+    def slowly(texts):
+        time.sleep(0.12)
+        return texts
+
+    transform_lines((), str(tmp_path / "in"), str(tmp_path / "out"), lambda: slowly)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    for part in ("2/5", "4/5", "5/5", " 40%", "lines/s"):
+        assert part in printed.err
+
+
+def test_a_resumed_run_leaves_out_what_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_lines, "CHUNK_LINES", 4)
+    lines = [f"line {number}" for number in range(11)]
+    (tmp_path / "in").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    for stop in (1, 3, 4, 7, 8, 11):  # Inside a chunk and at its end.
+        # As a run leaves it that was killed while it wrote.
+        content = "".join(f"{line} first\n" for line in lines[:stop])
+        (tmp_path / "out.part").write_text(f"{content}half a li")
+        settings = {"input": described(tmp_path / "in")}
+        (tmp_path / "out.part.json").write_text(json.dumps(settings))
+        transform_lines(
+            (),
+            str(tmp_path / "in"),
+            str(out),
+            lambda: lambda texts: [f"{text} resumed" for text in texts],
+            ResumableOutput(str(out), True, dict),
+        )
+        expected = [f"{line} first" for line in lines[:stop]]
+        expected += [f"{line} resumed" for line in lines[stop:]]
+        assert out.read_text() == "".join(f"{line}\n" for line in expected)
+    assert sorted(os.listdir(tmp_path)) == ["in", "out"]
+
+
+def test_an_input_shorter_than_what_was_read(tmp_path):
+    os.mkfifo(tmp_path / "in")  # Of a pipe nothing is known before.
+    (tmp_path / "out.part").write_text("1\n2\n3\n")
+    (tmp_path / "out.part.json").write_text('{"input": "in"}')
+    writer = threading.Thread(target=(tmp_path / "in").write_text, args=["a\nb\n"])
+    writer.start()
+    resumable = ResumableOutput(str(tmp_path / "out"), True, dict)
+    with pytest.raises(ValueError, match="at least 3 lines, .* Received: an input of 2 lines"):
+        transform_lines((), str(tmp_path / "in"), str(tmp_path / "out"), lambda: list, resumable)
+    writer.join(timeout=10)
+    assert (tmp_path / "out.part").exists() and not (tmp_path / "out").exists()
 
 
 def test_json_is_readable(capsysbinary):

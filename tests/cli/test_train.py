@@ -1,7 +1,9 @@
 """`train`: models that the other commands take; stops, refusals, wrong data."""
 
 import json
+import zipfile
 
+import h5py
 import pytest
 
 import keras_tx
@@ -33,7 +35,8 @@ def test_any_labels(run, tmp_path):
     ]
     (tmp_path / "x.csv").write_text("\n".join(["label,text", *rows]))
     arguments = ("--data", tmp_path / "x.csv", "--preset", "tiny", "--output", tmp_path / "topics")
-    result = run("train", "sentiment", *arguments, "--epochs", 1, "--vocabulary-size", 280)
+    # No time to learn anything: the labels are what is looked at.
+    result = run("train", "sentiment", *arguments, "--max-minutes", 1e-9, "--vocabulary-size", 280)
     assert result.exit_code == 0, result.output
     assert keras_tx.load(tmp_path / "topics").labels == ("art", "law", "war")
 
@@ -42,7 +45,7 @@ def test_a_translator_learns_and_goes_on_after_a_stop(run, tmp_path):
     pairs = [("a dog", "un chien"), ("a cat", "un chat"), ("the dog", "le chien")] * 10
     for language, lines in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
         (tmp_path / f"x.{language}").write_text("\n".join(lines) + "\n")
-    (tmp_path / "dev.tsv").write_text("the cat\tle chat\na dog\tun chien\n")
+    (tmp_path / "dev.tsv").write_text("a cat\tun chat\na dog\tun chien\n")
     output = tmp_path / "en_de"
     arguments = (
         *("train", "translator", "--train", tmp_path / "x", "--dev", tmp_path / "dev.tsv"),
@@ -56,16 +59,22 @@ def test_a_translator_learns_and_goes_on_after_a_stop(run, tmp_path):
     assert run(*arguments, "--epochs", 30).exit_code == 1
     second = run(*arguments, "--epochs", 30, "--resume")
     assert second.exit_code == 0, second.output
-    assert json.loads(second.stdout)["count"] == 2
-    translator = keras_tx.load(output)
-    assert translator.target_language == "de"
-    assert translator.translate(["a dog", "a cat"]) == ["un chien", "un chat"]
+    metrics = json.loads(second.stdout)
+    assert (metrics["count"], metrics["chrf"]) == (2, 100.0)
+    assert keras_tx.load(output).target_language == "de"
+    with zipfile.ZipFile(output / "en_de.keras") as archive:
+        with archive.open("model.weights.h5") as file, h5py.File(file, "r") as weights:
+            names: list[str] = []
+            weights.visit(names.append)
+    assert any("decoder" in name for name in names)
+    assert not [name for name in names if "optimizer" in name]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["sentiment", "--data", "missing"], 1, "which does not exist"),
+        (["sentiment", "--data", ""], 1, "Expected a file or a folder. Received: path=''"),
         (["sentiment", "--data", "file.txt"], 1, "Expected a .csv or .tsv table, a tar archive"),
         (["sentiment", "--data", "one.csv"], 1, "two or more labels in --data. Received: ['x']"),
         (["sentiment", "--data", "cut.tar.gz"], 1, "cut.tar.gz"),
@@ -78,6 +87,7 @@ def test_a_translator_learns_and_goes_on_after_a_stop(run, tmp_path):
         (["translator", "--train", "file.txt"], 1, "Expected two columns"),
         (["translator", "--train", "uneven"], 1, "Expected as many lines in both files"),
         (["translator", "--source-language", "de"], 2, "Received: de and fr"),
+        (["translator", "--max-minutes", "nan"], 2, "expected a number. Received: nan"),
         (["translator", "--max-minutes", "0"], 2, "0.0 is not in the range"),
         (["translator", "--precision", "int8"], 2, "'int8' is not one of"),
     ],

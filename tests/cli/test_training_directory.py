@@ -1,17 +1,11 @@
 """What a training may write over."""
 
-import doctest
 import json
 
 import pytest
 
-from keras_tx.cli import training_directory
 from keras_tx.cli.training_directory import TrainingDirectory
 from keras_tx.text import SentencePieceTokenizer
-
-
-def test_doctests():
-    assert doctest.testmod(training_directory).failed == 0
 
 
 @pytest.mark.parametrize("name", ["out.keras", "state.npz"])
@@ -24,6 +18,11 @@ def test_what_is_there_is_not_lost_unless_asked(tmp_path, name):
         TrainingDirectory(str(path))
     TrainingDirectory(str(path), resume=True)
     TrainingDirectory(str(path), overwrite=True)
+
+
+def test_an_empty_path_is_not_the_working_directory():
+    with pytest.raises(ValueError, match="expected a directory. Received: --output ''"):
+        TrainingDirectory("", overwrite=True)
 
 
 def test_a_file_is_no_directory(tmp_path):

@@ -1,0 +1,176 @@
+"""A file of results that survives a kill: the next run goes on after its last whole line."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import click
+
+from keras_tx.cli.output_file import put_in_place, target_of
+
+BLOCK_BYTES = 1 << 20
+
+
+class ResumableOutput:
+    r"""Lines on their way to a file.
+
+    They are kept in `FILE.part` until all are there, and what they were made from in
+    `FILE.part.json`: both go away at the end, or when a run stops before its first line.
+
+    Args:
+        path: FILE.
+        resume: go on with what a stopped run left, if there is something.
+        settings: gives what the lines are made from, as JSON: a run may go on only with the
+            same. It is called when the files are known to be fine, for it may take long.
+
+    Raises:
+        OSError: for a folder, and for a file in no folder.
+
+    Example:
+        >>> from keras_tx.cli.resumable_output import ResumableOutput
+        >>> def write(lines, resume=False):
+        ...     output = ResumableOutput("out.txt", resume, lambda: {"model": "en-fr"})
+        ...     with output.open() as (stream, done):
+        ...         for line in lines[done:]:
+        ...             stream.write(f"{line}\n".encode())
+        ...     return done
+        >>> write(["one", "two"])
+        0
+        >>> open("out.txt").read()
+        'one\ntwo\n'
+    """
+
+    def __init__(self, path: str, resume: bool, settings: Callable[[], dict[str, Any]]) -> None:
+        self.path = path
+        self.resume = resume
+        self.settings = settings
+        self.target = target_of(path)
+        self.part = f"{self.target}.part"
+        self.record = f"{self.part}.json"
+
+    @contextlib.contextmanager
+    def open(self, more_settings: dict[str, Any] | None = None) -> Iterator[tuple[BinaryIO, int]]:
+        """Opens the part; at the end it becomes the file.
+
+        Args:
+            more_settings: what is known only now.
+
+        Returns:
+            A binary stream that stands after the last whole line, and how many lines are there
+            from the stopped run. Half a line at the end has been cut off.
+
+        Raises:
+            FileExistsError: when a stopped run left lines and `resume` is `False`.
+            ValueError: when the settings are not those of the stopped run.
+            OSError: when the files cannot be written, or another run writes them.
+        """
+        with open(self.part, "ab+") as stream:
+            self._lock(stream)
+            lines, end = whole_lines(stream)
+            self._check_leave(lines)
+            try:
+                settings = {**self.settings(), **(more_settings or {})}
+                if lines:
+                    self._check(settings)
+                else:
+                    self._write_record(settings)
+            except BaseException:
+                self._remove(lines)
+                raise
+            stream.truncate(end)
+            try:
+                yield stream, lines
+                stream.flush()
+            except BaseException:
+                self._stopped(stream)
+                raise
+            put_in_place(self.part, self.target)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.record)
+
+    def _lock(self, stream: BinaryIO) -> None:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another run may just have finished: then this is its output, no longer the part.
+            mine = os.path.samestat(os.fstat(stream.fileno()), os.stat(self.part))
+        except (BlockingIOError, FileNotFoundError):
+            mine = False
+        if not mine:
+            raise FileExistsError(
+                f"expected no other run with this --output. Received: {self.path!r}, "
+                "which one is writing"
+            )
+
+    def _check_leave(self, lines: int) -> None:
+        if lines and not self.resume:
+            raise FileExistsError(
+                f"expected --resume, or that {self.part!r} is removed to start anew. "
+                f"Received: --output {self.path!r}, where a stopped run left {lines:,} lines"
+            )
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        """Raises unless the stopped run had the same settings."""
+        anew = f"(to start anew, remove {self.part!r})"
+        try:
+            with open(self.record, encoding="utf-8") as file:
+                before = json.load(file)
+            if not isinstance(before, dict):
+                raise ValueError
+        except (FileNotFoundError, ValueError):
+            raise ValueError(
+                f"expected the settings of the stopped run in {self.record!r}. "
+                f"Received: no such record {anew}"
+            ) from None
+        for key in {**before, **settings}:
+            if before.get(key) != settings.get(key):
+                raise ValueError(
+                    f"expected the {key} of the stopped run: {before.get(key)!r}. "
+                    f"Received: {settings.get(key)!r} {anew}"
+                )
+
+    def _write_record(self, settings: dict[str, Any]) -> None:
+        with open(self.record, "w", encoding="utf-8") as file:
+            json.dump(settings, file, indent=2, ensure_ascii=False)
+
+    def _stopped(self, stream: BinaryIO) -> None:
+        """Says what is kept, or keeps nothing."""
+        with contextlib.suppress(OSError):  # A full disk: what is there is there.
+            stream.flush()
+        with open(self.part, "rb") as reader:
+            lines, _ = whole_lines(reader)
+        if lines:
+            click.echo(
+                f"{lines:,} lines are kept in {self.part}: the same command with --resume goes on",
+                err=True,
+            )
+        self._remove(lines)
+
+    def _remove(self, lines: int) -> None:
+        """Keeps nothing of a run without a line."""
+        for path in () if lines else (self.part, self.record):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def whole_lines(stream: BinaryIO) -> tuple[int, int]:
+    r"""How many lines of a stream have their end, and where the last of them ends.
+
+    Example:
+        >>> import io
+        >>> from keras_tx.cli.resumable_output import whole_lines
+        >>> whole_lines(io.BytesIO(b"one\ntwo\nhal"))
+        (2, 8)
+    """
+    stream.seek(0)
+    lines, end, position = 0, 0, 0
+    while block := stream.read(BLOCK_BYTES):
+        lines += block.count(b"\n")
+        if (last := block.rfind(b"\n")) >= 0:
+            end = position + last + 1
+        position += len(block)
+    return lines, end
