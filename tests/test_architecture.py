@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 from pathlib import Path
 
@@ -99,6 +100,18 @@ def test_an_upward_import_is_found(tmp_path, monkeypatch):
     for line in ("from keras_tx.layers import x", "from . import packing", "import keras"):
         file.write_text(line)
         assert upward(file) == [], line
+
+
+APPS = sorted((ROOT / "apps").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", APPS, ids=lambda f: str(f.relative_to(ROOT)))
+def test_apps_use_public_names_only(file):
+    for name in imports(file):
+        package, *inside = name.split(".")
+        if package == "keras_tx" and len(inside) > 1:
+            assert len(inside) == 2, f"{name} is no public name of a room"
+            assert inside[1] in importlib.import_module(f"keras_tx.{inside[0]}").__all__
 
 
 def test_no_file_is_nobodys():

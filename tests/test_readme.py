@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import pickle
 import re
 import shutil
+import socketserver
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
 
 import pytest
+from click.testing import CliRunner
+
+from keras_tx.cli.main import main
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,46 +28,88 @@ BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
 ELSEWHERE = ("apps/demo.sh", "python3 -m venv", "docker run", "--data ", "apps/benchmarks")
 
 
+class Commands(socketserver.StreamRequestHandler):
+    """Runs one `keras-tx` command in this process, for the program in its place."""
+
+    def handle(self) -> None:
+        arguments, directory, given = pickle.load(self.rfile)
+        with contextlib.chdir(directory):
+            done = CliRunner().invoke(main, arguments, input=given)
+        pickle.dump((done.exit_code, done.stdout_bytes, done.stderr_bytes), self.wfile)
+
+
+# What stands in the place of `keras-tx`: it has no TensorFlow to start.
+CLIENT = """
+import os, pickle, socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect({address!r})
+    with connection.makefile("rwb") as stream:
+        given = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+        pickle.dump((sys.argv[1:], os.getcwd(), given), stream)
+        stream.flush()
+        code, output, errors = pickle.load(stream)
+sys.stdout.buffer.write(output)
+sys.stderr.buffer.write(errors)
+sys.exit(code)
+"""
+
+
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which `keras-tx` and `python` are this interpreter's."""
-    commands = tmp_path_factory.mktemp("bin")
-    script = f'#!/bin/sh\nexec "{sys.executable}" -m keras_tx "$@"\n'
-    (commands / "keras-tx").write_text(script)
-    (commands / "keras-tx").chmod(0o755)
-    return {
-        **os.environ,
-        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "KERAS_TX_PYTHON": sys.executable,
-    }
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An environment in which `keras-tx` is this process's, and `python` this interpreter.
+
+    Each process of its own would start TensorFlow anew. That they do that is shown by the
+    demo, which has the same commands.
+    """
+    folder = tmp_path_factory.mktemp("bin")
+    with tempfile.TemporaryDirectory() as short:  # The name of a socket must not be long.
+        address = f"{short}/socket"
+        (folder / "client.py").write_text(CLIENT.format(address=address))
+        (folder / "keras-tx").write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" -I -S "{folder}/client.py" "$@"\n'
+        )
+        (folder / "keras-tx").chmod(0o755)
+        with socketserver.UnixStreamServer(address, Commands) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield {
+                **os.environ,
+                "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": str(ROOT),
+                "KERAS_TX_PYTHON": sys.executable,
+            }
+            server.shutdown()
 
 
 def run(command: list[str], directory: pathlib.Path, environment: dict[str, str]) -> str:
     done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=600
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
-@pytest.mark.parametrize("code", [code for kind, code in BLOCKS if kind == "python"])
-def test_listing_runs(code: str, tmp_path: pathlib.Path, environment: dict[str, str]) -> None:
-    run([sys.executable, "-c", code], tmp_path, environment)
+def test_listings_run(tmp_path: pathlib.Path, environment: dict[str, str]) -> None:
+    # One process, but each listing by itself: it must import what it uses.
+    listings = [code for kind, code in BLOCKS if kind == "python"]
+    assert len(listings) > 1
+    program = "import sys\nfor code in sys.argv[1:]:\n    exec(code, {'__name__': '__main__'})"
+    run([sys.executable, "-c", program, *listings], tmp_path, environment)
 
 
 @pytest.mark.parametrize(
     "commands",
-    [
-        code
-        for kind, code in BLOCKS
-        if kind == "sh" and not any(part in code for part in ELSEWHERE)
-    ],
+    [code for kind, code in BLOCKS if kind == "sh" and not any(part in code for part in ELSEWHERE)],
 )
 def test_commands_run(commands: str, tmp_path: pathlib.Path, environment: dict[str, str]) -> None:
     # The working directory has the shipped models, as a clone has.
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
-    run(["bash", "-e", "-c", commands], tmp_path, environment)
+    run(["bash", "-e", "-o", "pipefail", "-c", commands], tmp_path, environment)
 
 
 def test_every_block_is_run_or_named() -> None:
@@ -82,6 +133,7 @@ def test_demo_does_the_main_job(tmp_path: pathlib.Path, environment: dict[str, s
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "python -m pytest" in script and "python -m pytest" in README
+    (command,) = re.findall(r"python (-m pytest.*)", README)
+    assert script.endswith(f"python {command}\n")
     assert "pip install" in script and "'.[test]'" in script and "'.[test]'" in README
     assert shutil.which("bash")

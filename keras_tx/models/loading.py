@@ -88,5 +88,11 @@ def load(name_or_path: str | os.PathLike) -> TextModel:
             "expected a text model of keras_tx. "
             f"Received: {str(path)!r}, which holds a {type(model).__name__}"
         )
+    # Keras goes on without a word when a tokenizer cannot read its vocabulary.
+    if not all(tokenizer.is_fitted for tokenizer in model.tokenizers()):
+        raise ValueError(
+            f"expected a model saved by keras_tx. Received: {str(path)!r}, in which a tokenizer's "
+            "vocabulary is missing or damaged"
+        )
     model.origin = str(path.resolve())
     return model

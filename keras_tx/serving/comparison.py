@@ -108,9 +108,12 @@ class Comparison:
 def run_function(
     function: Callable, specification: list[tf.TensorSpec], texts: Sequence[bytes]
 ) -> Outputs:
-    """Run a model's signature on texts, as arrays like those of the session."""
+    """Run a model's signature on texts, as arrays like those of the session.
+
+    All its inputs get the same texts.
+    """
     compiled = tf.function(function, input_signature=specification, autograph=False)
-    outputs = compiled(tf.constant(list(texts), tf.string))
+    outputs = compiled(*[tf.constant(list(texts), tf.string)] * len(specification))
     return {
         name: array if array.dtype.kind in "Obiu" else array.astype("float64")
         for name, array in ((name, tensor.numpy()) for name, tensor in outputs.items())

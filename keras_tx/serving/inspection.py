@@ -138,6 +138,7 @@ def variable_problems(
         version_directory: where `variables/` is.
         model: an object that may have `weights`, as the number of bytes to expect. Default
             `None`: equal weights count as stored twice unless they are constant.
+            More bytes without a copy among them are another model's.
     """
     if not any(node.op == "VarHandleOp" for node in nodes(graph)):
         return []
@@ -153,6 +154,11 @@ def variable_problems(
     weights = getattr(model, "weights", None)
     if weights is not None:
         expected = sum(weight.numpy().nbytes for weight in unique(weights))
+        if stored > expected and not copies and stored % max(expected, 1):
+            return [
+                f"variables/ expected the model's {expected:,} bytes of weights. "
+                f"Received: {stored:,}"
+            ]
         copies = max(stored - expected, 0)
     if copies:
         return [f"weights are stored twice: {copies:,} of {stored:,} bytes are too many"]

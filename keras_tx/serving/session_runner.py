@@ -51,17 +51,23 @@ def prepare(tf: Any) -> list[str]:
 
 
 def run(tf: Any, directory: str, texts: list[bytes], batches: list[list[int]]) -> dict[str, Any]:
-    """Load the export into a session, and run each signature of one string input on batches."""
+    """Load the export into a session, and run each signature of strings on batches.
+
+    All inputs of a signature get the same texts.
+    """
     results: dict[str, Any] = {}
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], directory)
         for name, signature in graph.signature_def.items():
             inputs = list(signature.inputs.values())
-            if len(inputs) != 1 or inputs[0].dtype != tf.string.as_datatype_enum:
+            if {value.dtype for value in inputs} != {tf.string.as_datatype_enum}:
                 continue
             fetches = {key: tensor.name for key, tensor in signature.outputs.items()}
             results[name] = [
-                session.run(fetches, {inputs[0].name: [texts[number] for number in batch]})
+                session.run(
+                    fetches,
+                    {value.name: [texts[number] for number in batch] for value in inputs},
+                )
                 for batch in batches
             ]
     return results

@@ -40,25 +40,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run_under_jax(*arguments: str) -> str:
-    process = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": XLA_FLAGS},
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
-    return process.stdout
+# A model saved under TensorFlow first, then the tests, all in one process: its start and what
+# JAX has compiled serve both.
+PROGRAM = """
+import sys, keras, keras_tx, numpy as np, pytest
+assert keras.backend.backend() == "jax"
+folder, *tests = sys.argv[1:]
+with np.load(folder + "/ids.npz") as file:
+    ids = [file[name] for name in file.files]
+model = keras.models.load_model(folder + "/model.keras")
+np.save(folder + "/outputs.npy", model.predict(ids, verbose=0))
+# No cache: the tests under TensorFlow write one.
+sys.exit(pytest.main(["-x", "-p", "no:cacheprovider", *tests]))
+"""
 
 
-def test_layers_pass_their_tests_under_jax():
-    output = run_under_jax("-m", "pytest", "-x", "-p", "no:cacheprovider", *SELECTED)
-    summary = output.splitlines()[-1]
-    assert " passed" in summary and "skipped" not in summary
-
-
-def test_what_is_saved_under_tensorflow_gives_the_same_under_jax(tmp_path):
+@pytest.fixture(scope="module")
+def under_jax(tmp_path_factory):
+    """What the tests under JAX print, what a saved model gives there, and what it gives here."""
+    folder = tmp_path_factory.mktemp("jax")
     keras.utils.set_random_seed(3)
     source = keras.Input((None,), dtype="int32")
     target = keras.Input((None,), dtype="int32")
@@ -67,18 +67,25 @@ def test_what_is_saved_under_tensorflow_gives_the_same_under_jax(tmp_path):
     decoded = TransformerDecoder(8, 16, 2, key_dim=8)(embed(target), encoded)
     model = keras.Model([source, target], embed(decoded, reverse=True))
     ids = [np.array([[3, 1, 4], [5, 0, 0]]), np.array([[2, 7, 1, 8], [6, 6, 0, 0]])]
-    model.save(tmp_path / "model.keras")
-    np.savez(tmp_path / "ids.npz", *ids)
-    code = """
-import sys, keras, keras_tx, numpy as np
-assert keras.backend.backend() == "jax"
-folder = sys.argv[1]
-with np.load(folder + "/ids.npz") as file:
-    ids = [file[name] for name in file.files]
-model = keras.models.load_model(folder + "/model.keras")
-np.save(folder + "/outputs.npy", model.predict(ids, verbose=0))
-"""
-    run_under_jax("-c", code, str(tmp_path))
-    outputs = np.load(tmp_path / "outputs.npy")
+    model.save(folder / "model.keras")
+    np.savez(folder / "ids.npz", *ids)
+    process = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder), *SELECTED],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": XLA_FLAGS},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
     expected = keras.ops.convert_to_numpy(model(ids))
+    return process.stdout, np.load(folder / "outputs.npy"), expected
+
+
+def test_layers_pass_their_tests_under_jax(under_jax):
+    summary = under_jax[0].splitlines()[-1]
+    assert " passed" in summary and "skipped" not in summary
+
+
+def test_what_is_saved_under_tensorflow_gives_the_same_under_jax(under_jax):
+    _, outputs, expected = under_jax
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)

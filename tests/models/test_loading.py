@@ -1,10 +1,10 @@
 """Models by name and path, in a fresh process, and what is no model."""
 
-import doctest
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -53,6 +53,7 @@ def by_name(models, monkeypatch):
 FRESH = """
 import json
 import sys
+import zipfile
 from pathlib import Path
 import keras
 import keras_tx
@@ -65,11 +66,6 @@ results["separate"] = separate.translate(texts)
 results["shared"] = keras_tx.load("shared").translate(texts)
 print("\\n" + json.dumps(results))
 """
-
-
-def test_doctests():
-    flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    assert doctest.testmod(loading, optionflags=flags).failed == 0
 
 
 def test_equal_outputs_in_a_fresh_process(models):
@@ -157,6 +153,19 @@ def test_a_damaged_member(models, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"saved by keras_tx. Received: .*cannot be loaded"):
+        load(path)
+
+
+@pytest.mark.parametrize("vocabulary", [None, b"", b"no model"])
+def test_a_tokenizer_without_its_vocabulary(models, tmp_path, vocabulary):
+    path = tmp_path / "model.keras"
+    whole = models[0] / "classifier" / "classifier.keras"
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = vocabulary if name.endswith("sentencepiece.model") else old.read(name)
+            if content is not None:
+                new.writestr(name, content)
+    with pytest.raises(ValueError, match=r"Received: .*model.keras', in which a tokenizer's voc"):
         load(path)
 
 

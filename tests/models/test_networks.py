@@ -1,12 +1,10 @@
 """The networks: shapes, weights counted by hand, branches, and padding that changes nothing."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
 
-from keras_tx.models import classification_network, networks, translation_network
+from keras_tx.models import classification_network, translation_network
 
 D, F = 8, 12
 
@@ -43,10 +41,6 @@ def outputs(network, inputs):
     return keras.ops.convert_to_numpy(network(inputs))
 
 
-def test_doctests():
-    assert doctest.testmod(networks).failed == 0
-
-
 def test_translation_weights_by_hand():
     blocks = 2 * (attention() + feed_forward() + norms(2)) + (
         attention(2) + feed_forward() + norms(3)
@@ -78,9 +72,7 @@ def test_padding_and_the_future_change_nothing_in_translation(norm_first):
     np.testing.assert_allclose(outputs(network, [*padded])[:, :5], expected, atol=1e-5)
     later = target.copy()
     later[:, 3:] = 21 - later[:, 3:] - 1
-    np.testing.assert_allclose(
-        outputs(network, [source, later])[:, :3], expected[:, :3], atol=1e-5
-    )
+    np.testing.assert_allclose(outputs(network, [source, later])[:, :3], expected[:, :3], atol=1e-5)
     other = source.copy()
     other[:, -1] = other[:, -1] % 19 + 1
     assert np.abs(outputs(network, [other, target]) - expected).max() > 1e-3

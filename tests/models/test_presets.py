@@ -1,6 +1,5 @@
 """Presets are arguments that the networks know; changes win; unknown names are named."""
 
-import doctest
 import inspect
 
 import pytest
@@ -11,14 +10,9 @@ from keras_tx.models import (
     TextClassifier,
     Translator,
     classification_network,
-    presets,
     translation_network,
 )
 from keras_tx.models.presets import preset_arguments
-
-
-def test_doctests():
-    assert doctest.testmod(presets).failed == 0
 
 
 @pytest.mark.parametrize(

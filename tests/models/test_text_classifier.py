@@ -1,14 +1,12 @@
 """The classifier from strings to labels: it learns, and nothing else changes a result."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_tx.data import LabelledTexts
-from keras_tx.models import SentimentClassifier, TextClassifier, text_classifier
+from keras_tx.models import SentimentClassifier, TextClassifier
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 LABELS = ("calm", "loud", "sour")
@@ -60,10 +58,6 @@ def subwords():
     for weight in model.network.trainable_variables:
         weight.assign(np.random.default_rng(2).normal(scale=0.3, size=weight.shape))
     return model
-
-
-def test_doctests():
-    assert doctest.testmod(text_classifier).failed == 0
 
 
 def test_it_learns_a_separable_problem(learned):

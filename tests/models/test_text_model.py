@@ -1,6 +1,5 @@
 """What text models share: files written whole, strings checked, graphs made once."""
 
-import doctest
 import json
 import zipfile
 
@@ -8,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_tx.data import LabelledTexts, SentencePairs
-from keras_tx.models import TextClassifier, Translator, text_model
+from keras_tx.data import LabelledTexts
+from keras_tx.models import TextClassifier, Translator
 from keras_tx.models.text_model import check_texts
 from keras_tx.text import WordTokenizer
 
@@ -32,24 +31,17 @@ def stored_arrays(path):
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
         with h5py.File(file, "r") as weights:
             weights.visititems(
-                lambda name, item: shapes.update({name: item.shape})
-                if isinstance(item, h5py.Dataset)
-                else None
+                lambda name, item: (
+                    shapes.update({name: item.shape}) if isinstance(item, h5py.Dataset) else None
+                )
             )
     return shapes
 
 
-def test_doctests():
-    assert doctest.testmod(text_model).failed == 0
-
-
 def test_no_weight_is_stored_twice_and_no_optimizer(tmp_path, tokenizer):
+    # A translator after its training: tests/cli/test_train.py.
     translator = Translator.from_preset("tiny", tokenizer)
-    pairs = SentencePairs(["one two", "three"], ["un deux", "trois"])
-    translator.fit(pairs, pairs, epochs=1, progress=False)
-    classifier = TextClassifier.from_preset(
-        "tiny", tokenizer, labels=["a", "b"], ngram_buckets=500
-    )
+    classifier = TextClassifier.from_preset("tiny", tokenizer, labels=["a", "b"], ngram_buckets=500)
     examples = LabelledTexts(["red", "blue"], [0, 1], ("a", "b"))
     classifier.fit(examples, examples, epochs=1, progress=False)
     for model in (translator, classifier):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def subwords() -> SentencePieceTokenizer:
 
 @pytest.fixture(scope="session")
 def translator(subwords) -> Translator:
-    return with_random_weights(Translator.from_preset("tiny", subwords, sequence_length=48))
+    return with_random_weights(Translator.from_preset("tiny", subwords, sequence_length=20))
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,17 @@ def word_classifier() -> SentimentClassifier:
 def subword_classifier(subwords) -> SentimentClassifier:
     model = SentimentClassifier.from_preset("tiny", subwords, sequence_length=40)
     return with_random_weights(model)
+
+
+@pytest.fixture(scope="session")
+def exported(request, tmp_path_factory):
+    """The version's directory of a model's export, made once: not to be changed."""
+
+    @functools.cache
+    def export(name):
+        return request.getfixturevalue(name).export(tmp_path_factory.mktemp(name))
+
+    return export
 
 
 @pytest.fixture(scope="session")

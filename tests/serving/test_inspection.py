@@ -150,7 +150,7 @@ def test_a_graph_file_that_is_missing_empty_damaged_or_without_the_tag(export_fu
         inspection.read_graph(version)
 
 
-def test_missing_and_damaged_variables(export_functions, dense):
+def test_missing_damaged_and_another_models_variables(export_functions, dense):
     def outputs(text):
         return {"x": dense(tf.tile(lengths(text)[:, None], [1, 3]))}
 
@@ -159,6 +159,10 @@ def test_missing_and_damaged_variables(export_functions, dense):
     (data,) = version.glob("variables/variables.data-*")
     index = version / "variables" / "variables.index"
     assert inspection.variable_problems(graph, version) == []
+    smaller = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    assert inspection.variable_problems(graph, version, smaller) == [
+        "variables/ expected the model's 48 bytes of weights. Received: 64"
+    ]
     content = data.read_bytes()
     data.write_bytes(content[:20])
     (problem,) = inspection.variable_problems(graph, version)
@@ -189,9 +193,9 @@ def test_weights_stored_twice(dense, tmp_path):
     ]
 
 
-def test_text_models_store_each_weight_once(translator, word_classifier, tmp_path):
-    for model in (translator, word_classifier):
-        version = model.export(tmp_path)
+def test_text_models_store_each_weight_once(request, exported):
+    for name in ("translator", "word_classifier"):
+        model, version = request.getfixturevalue(name), exported(name)
         graph = inspection.read_graph(version)
         assert inspection.variable_problems(graph, version) == []
         assert inspection.variable_problems(graph, version, model) == []

@@ -1,0 +1,89 @@
+"""How a translator searches for its translations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_tx.decoding import LengthPenalty
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingOptions:
+    """Options of `Translator.translate` and of the exported signatures.
+
+    Attributes:
+        beam_size: how many hypotheses are followed; 1 is greedy search. Default 4.
+        length_penalty: exponent of the length by which log-probabilities are divided.
+            Default 1: hypotheses compete by the mean log-probability of their tokens.
+        length_penalty_kind: `"average"` (default) or `"gnmt"`, see `LengthPenalty`.
+        coverage_penalty: weight of what is left untranslated. Default 0: none.
+        stop: `"safe"` (default) searches until no live hypothesis can win, `"count"` until
+            `beam_size` have ended, which is faster.
+        min_length: the fewest tokens of a translation. Default 0.
+        max_length: the most tokens of a translation. Default: `sequence_length`.
+        max_length_ratio, max_length_offset: the most tokens too, by those of the source:
+            `ratio · source + offset`. Default 2 and 10: a translation is seldom twice as
+            long, and a model that repeats itself comes to an end.
+        no_repeat_ngram_size: no n-gram of this size comes twice in a translation. Default
+            0: no such rule.
+        suppress_unknown: never write the unknown token. Default `True`.
+        temperature, top_k, top_p: of sampling, see `keras_tx.decoding.sample_tokens`. With
+            a `temperature`, translations are drawn instead of searched for. Default `None`.
+
+    Raises:
+        ValueError: for a number out of range, or sampling with a beam.
+
+    Example:
+        >>> from keras_tx.models import DecodingOptions
+        >>> DecodingOptions(beam_size=1).length_penalty
+        1.0
+    """
+
+    beam_size: int = 4
+    length_penalty: float = 1.0
+    length_penalty_kind: str = "average"
+    coverage_penalty: float = 0.0
+    stop: str = "safe"
+    min_length: int = 0
+    max_length: int | None = None
+    max_length_ratio: float = 2.0
+    max_length_offset: int = 10
+    no_repeat_ngram_size: int = 0
+    suppress_unknown: bool = True
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        LengthPenalty(self.length_penalty, self.length_penalty_kind)  # Raises if they are wrong.
+        least = {
+            "beam_size": 1,
+            "coverage_penalty": 0,
+            "min_length": 0,
+            "max_length_ratio": 0,
+            "max_length_offset": 0,
+            "no_repeat_ngram_size": 0,
+        }
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not value >= lowest:
+                raise ValueError(
+                    f"{name} expected a number of at least {lowest}. Received: {name}={value!r}"
+                )
+        if self.stop not in ("safe", "count"):
+            raise ValueError(f"stop expected 'safe' or 'count'. Received: stop={self.stop!r}")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(
+                f"max_length expected a positive integer. Received: max_length={self.max_length!r}"
+            )
+        if self.temperature is None:
+            if self.top_k is not None or self.top_p is not None:
+                raise ValueError(
+                    "top_k and top_p expected a temperature beside them. Received: "
+                    f"top_k={self.top_k!r}, top_p={self.top_p!r}, temperature=None"
+                )
+        elif self.beam_size > 1:
+            raise ValueError(
+                "temperature expected beam_size=1: a draw follows one hypothesis. "
+                f"Received: temperature={self.temperature!r}, beam_size={self.beam_size!r}"
+            )

@@ -1,0 +1,263 @@
+"""What a translator does with lists of strings."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_tx.data import TokenBatches
+from keras_tx.decoding.beam_state import NOTHING
+from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.text_model import check_texts
+from keras_tx.models.translation_functions import TranslationFunctions
+from keras_tx.models.translation_results import Alignment, Hypothesis, TranslationScore
+from keras_tx.text import Tokenizer, split_texts
+
+# Longer pieces are split into sentences: models learn from sentences and short texts.
+SPLIT_TOKENS = 80
+
+
+class TranslationMethods:
+    """The methods of `Translator` that take lists of strings; not used by itself.
+
+    They sort and batch the texts, call the compiled graph functions of
+    `TranslationFunctions`, and put the results into the order of the texts.
+    """
+
+    tokenizer: Tokenizer
+    sequence_length: int
+    decoding: DecodingOptions
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int = 64,
+        tokens_per_batch: int = 2048,
+        prefixes: Sequence[str] | None = None,
+        seed: int = 0,
+        **decoding: Any,
+    ) -> list[str]:
+        """Translate texts.
+
+        A text with several lines, or longer than the model takes, is translated line by
+        line and sentence by sentence, and put together again: line breaks and empty lines
+        stay. What is translated together has similar length.
+
+        Args:
+            texts: any number of texts; an empty one gives an empty translation.
+            batch_size: the most sentences translated at once. Default 64.
+            tokens_per_batch: the most padded source tokens at once. Default 2048.
+            prefixes: what each translation begins with; one for each text. Texts are not
+                split then. Default: nothing.
+            seed: of the draws when sampling: text and seed decide the result. Default 0.
+            **decoding: changes to this model's `DecodingOptions`, such as `beam_size`,
+                `length_penalty`, `temperature`.
+
+        Returns:
+            One translation a text, in order.
+
+        Raises:
+            TypeError: when `texts` is not a list of `str`.
+            ValueError: for an option that does not fit, or prefixes of another number.
+        """
+        decoding = self._decoding(decoding)
+        check_texts(texts)
+        if prefixes is not None:
+            check_paired("prefixes", prefixes, texts)
+            pieces, splits = list(texts), None
+        else:
+            limit = min(SPLIT_TOKENS, self.sequence_length - 1)
+            splits = split_texts(texts, limit, self.tokenizer.lengths)
+            pieces = [piece for split in splits for piece in split.pieces]
+        translations = [""] * len(pieces)
+        for rows in self._batched(pieces, batch_size, tokens_per_batch):
+            inputs = {"text": as_strings(pieces, rows)}
+            if prefixes is not None:
+                inputs["prefix"] = as_strings(prefixes, rows)
+            if decoding.temperature is not None:
+                inputs["uniforms"] = self._draws([pieces[row] for row in rows], seed)
+            found = self._run("translate", decoding, **inputs)
+            for row, translation in zip(rows, found["translation"], strict=True):
+                translations[row] = translation.decode("utf-8", errors="replace")
+        if splits is None:
+            return translations
+        rest = iter(translations)
+        return [split.join([next(rest) for _ in split.pieces]) for split in splits]
+
+    def translate_n_best(
+        self,
+        texts: Sequence[str],
+        n_best: int,
+        *,
+        batch_size: int = 64,
+        tokens_per_batch: int = 2048,
+        **decoding: Any,
+    ) -> list[list[Hypothesis]]:
+        """The `n_best` best translations of each text, the best first.
+
+        Args:
+            texts: sentences; each is translated as a whole, and cut at `sequence_length`.
+            n_best: how many. The beam is at least as large.
+            batch_size, tokens_per_batch, **decoding: as for `translate`.
+
+        Returns:
+            For each text a list of `Hypothesis`; fewer where the beam has found fewer, one
+            empty one for a text of no tokens.
+
+        Raises:
+            TypeError, ValueError: as `translate`.
+        """
+        if n_best < 1:
+            raise ValueError(f"n_best expected a positive integer. Received: n_best={n_best!r}")
+        options = self._decoding(decoding)
+        options = dataclasses.replace(options, beam_size=max(options.beam_size, n_best))
+        check_texts(texts)
+        results: list[list[Hypothesis]] = [[] for _ in texts]
+        for rows in self._batched(texts, batch_size, tokens_per_batch):
+            found = self._run("n_best", options, n_best, text=as_strings(texts, rows))
+            parts = (found[name] for name in ("translations", "scores", "log_probabilities"))
+            for row, *columns in zip(rows, *parts, strict=True):
+                results[row] = [
+                    Hypothesis(text.decode("utf-8", errors="replace"), float(score), float(sum_))
+                    for text, score, sum_ in zip(*columns, strict=True)
+                    if score > NOTHING / 2
+                ]
+        return results
+
+    def score(
+        self, texts: Sequence[str], translations: Sequence[str], *, batch_size: int = 64
+    ) -> list[TranslationScore]:
+        """The log-probabilities of given translations.
+
+        Args:
+            texts: sources.
+            translations: one for each.
+            batch_size: how many at once. Default 64.
+
+        Returns:
+            One `TranslationScore` a pair; tokens and their log-probabilities end with the end.
+
+        Raises:
+            TypeError, ValueError: when these are no two lists of `str` of the same length.
+        """
+        return self._paired("score", texts, translations, batch_size, TranslationScore.from_row)
+
+    def align(
+        self,
+        texts: Sequence[str],
+        translations: Sequence[str] | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> list[Alignment]:
+        """How much each token of a translation looks at each token of its source.
+
+        Args:
+            texts: sources.
+            translations: one for each. Default: this model's own.
+            batch_size: how many at once. Default 64.
+
+        Returns:
+            One `Alignment` a pair.
+
+        Raises:
+            TypeError, ValueError: when these are no two lists of `str` of the same length.
+        """
+        if translations is None:
+            translations = self.translate(texts)
+        return self._paired("align", texts, translations, batch_size, Alignment.from_row)
+
+    def _paired(
+        self, kind: str, texts: Any, translations: Any, batch_size: int, from_row: Callable
+    ) -> list[Any]:
+        check_texts(texts)
+        check_paired("translations", translations, texts)
+        results: list[Any] = [None] * len(texts)
+        both = [f"{text} {other}" for text, other in zip(texts, translations, strict=True)]
+        for rows in self._batched(both, batch_size, tokens_per_batch=8192):
+            inputs = {"text": texts, "translation": translations}
+            inputs = {name: as_strings(values, rows) for name, values in inputs.items()}
+            outputs = self._run(kind, self.decoding, **inputs)
+            for place, row in enumerate(rows):
+                results[row] = from_row({name: value[place] for name, value in outputs.items()})
+        return results
+
+    def _decoding(self, changes: dict[str, Any]) -> DecodingOptions:
+        """The model's options with changes; `None` stands for no change."""
+        known = {field.name for field in dataclasses.fields(DecodingOptions)}
+        for name in changes:
+            if name not in known:
+                raise TypeError(
+                    f"expected decoding options among {', '.join(sorted(known))}. Received: {name}"
+                )
+        wanted = {name: value for name, value in changes.items() if value is not None}
+        if wanted.get("temperature") is not None:
+            wanted.setdefault("beam_size", 1)
+        return dataclasses.replace(self.decoding, **wanted)
+
+    def _run(
+        self, kind: str, decoding: DecodingOptions, *fixed: Any, **inputs: tf.Tensor
+    ) -> dict[str, np.ndarray]:
+        """Run a graph function, compiled once for each kind, options and set of inputs."""
+        graphs = self.__dict__.setdefault("_graphs", {})
+        key = (kind, decoding, fixed, tuple(inputs))
+        if key not in graphs:
+            method = getattr(TranslationFunctions(self, decoding), kind)
+
+            def function(text: tf.Tensor, *others: tf.Tensor) -> dict[str, tf.Tensor]:
+                return method(text, *fixed, **dict(zip(list(inputs)[1:], others, strict=True)))
+
+            # Of unknown sizes: one graph for all, in which the caches can grow.
+            specification = [
+                tf.TensorSpec([None] * len(value.shape), value.dtype, name)
+                for name, value in inputs.items()
+            ]
+            graph = tf.function(function, input_signature=specification, autograph=False)
+            graphs[key] = graph.get_concrete_function()
+        return {name: value.numpy() for name, value in graphs[key](*inputs.values()).items()}
+
+    def _batched(
+        self, texts: Sequence[str], batch_size: int, tokens_per_batch: int
+    ) -> list[np.ndarray]:
+        """The numbers of the texts in each batch: texts of similar length together."""
+        if batch_size < 1:
+            raise ValueError(
+                f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
+            )
+        if len(texts) == 0:
+            return []
+        lengths = np.minimum(self.tokenizer.lengths(texts), self.sequence_length)
+        plan = TokenBatches(lengths, tokens_per_batch, shuffle=False).plan(0)
+        return [
+            rows[start : start + batch_size]
+            for rows in plan
+            for start in range(0, len(rows), batch_size)
+        ]
+
+    def _draws(self, texts: Sequence[str], seed: int) -> tf.Tensor:
+        # Of the text, not of its place: what else is translated changes nothing.
+        numbers = [zlib.crc32(text) for text in check_texts(texts)]
+        draws = [
+            np.random.default_rng([seed, number]).random(self.sequence_length, dtype="float32")
+            for number in numbers
+        ]
+        return tf.constant(np.stack(draws))
+
+
+def as_strings(texts: Sequence[str], rows: Sequence[int]) -> tf.Tensor:
+    """Some of the texts as a tensor."""
+    return tf.constant(check_texts([texts[row] for row in rows]), tf.string)
+
+
+def check_paired(name: str, values: Sequence[str], texts: Sequence[str]) -> None:
+    """Raise unless there is one string for each text."""
+    check_texts(values)
+    if len(values) != len(texts):
+        raise ValueError(
+            f"{name} expected one for each of the {len(texts)} texts. Received: {len(values)}"
+        )

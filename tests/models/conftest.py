@@ -1,0 +1,89 @@
+"""Translators that the tests of several files share: one that knows a few sentences by heart,
+and random ones that say much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tx.data import SentencePairs
+from keras_tx.models import Translator
+from keras_tx.text import SentencePieceTokenizer, WordTokenizer
+
+PAIRS = SentencePairs(
+    ["a dog", "the dog sleeps", "the cat sleeps", "a cat eats fish", "The sea is blue.",
+     "is the sea blue?", "we eat", "we eat fish and the cat sleeps", "red boat", "blue boat",
+     "the red boat sleeps", "and we sleep"],
+    ["un chien", "le chien dort", "le chat dort", "un chat mange du poisson",
+     "La mer est bleue.", "la mer est-elle bleue ?", "nous mangeons",
+     "nous mangeons du poisson et le chat dort", "bateau rouge", "bateau bleu",
+     "le bateau rouge dort", "et nous dormons"],
+)  # fmt: skip
+WORDS = [f"word{number}" for number in range(30)]
+
+
+@pytest.fixture(scope="session")
+def pairs() -> SentencePairs:
+    return PAIRS
+
+
+@pytest.fixture(scope="session")
+def learned_translator() -> tuple[Translator, list[dict[str, float]]]:
+    """A translator that knows `pairs` by heart, and the history of its training."""
+    tokenizer = SentencePieceTokenizer(vocabulary_size=320).fit([*PAIRS.sources, *PAIRS.targets])
+    keras.utils.set_random_seed(0)
+    model = Translator.from_preset("tiny", tokenizer, sequence_length=64)
+    history = model.fit(
+        PAIRS,
+        PAIRS,
+        epochs=120,
+        tokens_per_batch=512,
+        learning_rate=1e-2,
+        warmup_steps=20,
+        label_smoothing=0.0,
+        steps_per_round=60,
+        average=None,
+        progress=False,
+    )
+    return model, history
+
+
+@pytest.fixture(scope="session")
+def random_translator() -> Callable[..., Translator]:
+    """Makes translators with random weights: ids repeat seldom, rows end at different lengths.
+
+    Each id is a word of its own, so that equal strings are equal ids.
+    """
+
+    def make(seed=0, separate=False, **arguments) -> Translator:
+        tokenizer = WordTokenizer().fit(WORDS)
+        mots = [f"mot{number}" for number in range(25)]
+        sizes = {"embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 18}
+        model = Translator(
+            tokenizer,
+            WordTokenizer().fit(mots) if separate else None,
+            num_encoder_layers=1,
+            num_decoder_layers=2,
+            **{**sizes, **arguments},
+        )
+        generator = np.random.default_rng(seed)
+        for weight in model.network.trainable_variables:
+            weight.assign(generator.normal(scale=0.5, size=weight.shape))
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sentences() -> Callable[..., list[str]]:
+    """Random sentences of unlike lengths for a random translator."""
+
+    def make(count: int, seed: int = 0) -> list[str]:
+        generator = np.random.default_rng(seed)
+        sizes = [1, 14, 4, 30, 2, 9, 3, 6][:count]
+        return [" ".join(generator.choice(WORDS, size)) for size in sizes]
+
+    return make
