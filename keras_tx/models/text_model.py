@@ -32,6 +32,14 @@ class TextModel(keras.Model, abc.ABC):
 
     origin: str | None = None  # The file with these very weights, if there is one.
 
+    def __init__(self, name: str | None = None) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                "text models expected Keras on TensorFlow, which has strings. "
+                f"Received: backend {keras.backend.backend()!r}"
+            )
+        super().__init__(name=name)
+
     @abc.abstractmethod
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
         """Name -> (graph function, input signature) of all that is exported."""

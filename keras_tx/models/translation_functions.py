@@ -96,9 +96,11 @@ class TranslationFunctions:
         """
         found = self._search(text, count, prefix)
         shape = tf.shape(found.ids)
-        strings = self.target_tokenizer.detokenize(tf.reshape(found.ids, [-1, shape[2]]))
+        # No -1: it stands for nothing where a size is 0, for there are no texts or no tokens.
+        ids = tf.reshape(found.ids, [shape[0] * shape[1], shape[2]])
+        strings = self.target_tokenizer.detokenize(ids)
         return {
-            "translations": tf.reshape(strings, [-1, count]),
+            "translations": tf.reshape(strings, [shape[0], count]),
             "scores": found.scores,
             "log_probabilities": found.log_probabilities,
         }

@@ -155,7 +155,12 @@ def test_an_interrupted_run_says_how_to_go_on(models, run, tmp_path):
     interrupted = threading.Event()
     thread = threading.Thread(target=interrupt)
     thread.start()
-    result = run("translate", "--input", source, "--output", output)
+    # A job in the background starts with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run("translate", "--input", source, "--output", output)
+    finally:
+        signal.signal(signal.SIGINT, before)
     interrupted.set()
     thread.join()
     assert (result.exit_code, result.stdout) == (130, "")

@@ -55,10 +55,11 @@ def learned_translator() -> tuple[Translator, list[dict[str, float]]]:
 def random_translator() -> Callable[..., Translator]:
     """Makes translators with random weights: ids repeat seldom, rows end at different lengths.
 
-    Each id is a word of its own, so that equal strings are equal ids.
+    Each id is a word of its own, so that equal strings are equal ids. `favoured` is a token
+    that is likely at every step, the end if translations shall be short.
     """
 
-    def make(seed=0, separate=False, **arguments) -> Translator:
+    def make(seed=0, separate=False, favoured=None, **arguments) -> Translator:
         tokenizer = WordTokenizer().fit(WORDS)
         mots = [f"mot{number}" for number in range(25)]
         sizes = {"embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 18}
@@ -72,6 +73,15 @@ def random_translator() -> Callable[..., Translator]:
         generator = np.random.default_rng(seed)
         for weight in model.network.trainable_variables:
             weight.assign(generator.normal(scale=0.5, size=weight.shape))
+        if favoured is not None:
+            layers = {layer.name: layer for layer in model.network.layers}
+            # What all hidden states have in common is the bias of the last normalization.
+            last = layers.get("decoder_norm") or layers["decoder_1"].feed_forward_norm
+            embedding = layers.get("target_embedding") or layers["embedding"]
+            table = embedding.token_embeddings.embeddings
+            values = np.array(table)
+            values[favoured] = 0.7 * np.array(last.get_weights()[1])
+            table.assign(values)
         return model
 
     return make

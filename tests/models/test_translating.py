@@ -126,25 +126,30 @@ def test_draws_are_seeded_by_the_seed_and_the_text(translator, sentences):
 def test_scores(translator, sentences):
     texts, translations = sentences(4), ["word1 word2", "", "word3", "word4 word5 unseen"]
     found = translator.score(texts, translations)
+    end = translator.tokenizer.id_to_token(3)
+    unknown = translator.tokenizer.id_to_token(1)
     assert [score.tokens for score in found] == [
-        ["word1", "word2", "[END]"], ["[END]"], ["word3", "[END]"],
-        ["word4", "word5", "[UNK]", "[END]"],
-    ] or all(len(score.tokens) == len(text.split()) + 1
-             for score, text in zip(found, translations, strict=True))  # fmt: skip
+        ["word1", "word2", end],
+        [end],
+        ["word3", end],
+        ["word4", "word5", unknown, end],
+    ]
     for score in found:
         assert score.log_probability == pytest.approx(sum(score.token_log_probabilities), rel=1e-4)
     again = translator.score(texts[::-1], translations[::-1], batch_size=1)[::-1]
     sums = [score.log_probability for score in found]
     np.testing.assert_allclose([score.log_probability for score in again], sums, rtol=1e-4)
-    # What the beam found best has the log-probability that the beam gave it.
-    short = [text for text in sentences(8) if len(text.split()) < 8]
-    best = [row[0] for row in translator.translate_n_best(short, 1)]
+    assert translator.score([], []) == []
+
+
+def test_the_score_of_what_the_beam_found_is_the_beams(random_translator, sentences):
+    model, texts = random_translator(seed=4, favoured=3), sentences(8)
+    best = [hypotheses[0] for hypotheses in model.translate_n_best(texts, 1)]
     ended = [place for place, one in enumerate(best) if len(one.text.split()) < 12]
-    scores = translator.score([short[p] for p in ended], [best[p].text for p in ended])
-    assert ended
+    scores = model.score([texts[place] for place in ended], [best[place].text for place in ended])
+    assert len(ended) > 2
     for place, score in zip(ended, scores, strict=True):
         assert score.log_probability == pytest.approx(best[place].log_probability, abs=1e-3)
-    assert translator.score([], []) == []
 
 
 def test_alignments(translator, sentences):

@@ -146,25 +146,3 @@ def test_half_precision_training_leaves_a_float32_model(random_translator, sente
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
     assert model.network.get_layer("decoder_0").compute_dtype == "float32"
     assert np.abs(model.network.get_weights()[0] - before).max() > 1e-6
-
-
-def test_a_stopped_training_goes_on(random_translator, sentences, tmp_path):
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if int(self.model.optimizer.iterations) == 3:
-                raise KeyboardInterrupt
-
-    pairs = SentencePairs(sentences(8), sentences(8, seed=1))
-    arguments = {"epochs": 3, "tokens_per_batch": 40, "progress": False, "seed": 5}
-    expected = random_translator(dropout=0.3)
-    expected.fit(pairs, pairs, **arguments)
-    with pytest.raises(KeyboardInterrupt):
-        random_translator(dropout=0.3).fit(
-            pairs, pairs, directory=tmp_path, callbacks=[Stop()], **arguments
-        )
-    resumed = random_translator(seed=9, dropout=0.3)
-    resumed.fit(pairs, pairs, directory=tmp_path, resume=True, **arguments)
-    for one, other in zip(
-        resumed.network.get_weights(), expected.network.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 import sentencepiece
 
-from keras_tx.models import Translator, translator_formats
+from keras_tx.models import Translator
 from keras_tx.models.translator_formats import export_ctranslate2
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
@@ -29,10 +27,6 @@ def translator():
     for weight in model.network.trainable_variables:
         weight.assign(weight + generator.normal(scale=0.4, size=weight.shape))
     return model
-
-
-def test_doctests():
-    assert doctest.testmod(translator_formats).failed == 0
 
 
 def test_the_folder_alone_translates_as_the_translator(translator, tmp_path):

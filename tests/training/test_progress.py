@@ -1,8 +1,7 @@
 """The bar: on standard error, one for all rounds, and from where a stopped training was."""
 
-import doctest
 
-from keras_tx.training import ProgressBar, progress
+from keras_tx.training import ProgressBar
 
 
 def play(bar, rounds, steps):
@@ -12,10 +11,6 @@ def play(bar, rounds, steps):
             bar.on_train_batch_end(batch, {"loss": 0.25})
         bar.on_epoch_end(0, {"loss": 0.25, "val_loss": 0.125})
     bar.close()
-
-
-def test_doctests():
-    assert doctest.testmod(progress).failed == 0
 
 
 def test_one_bar_over_all_rounds(capsys):
