@@ -114,13 +114,14 @@ def beam_search(
     Example:
         >>> import numpy as np
         >>> from keras import ops
-        >>> from keras_tx.decoding import beam_search
+        >>> from keras_tx.decoding import LengthPenalty, beam_search
         >>> table = np.log([[0, 0.6, 0.4, 0], [0, 0, 0.5, 0.5], [0, 0.1, 0, 0.9], [1, 0, 0, 0]])
         >>> table = np.maximum(table, -50).astype("float32")
         >>> def step(ids, index, state, origins):  # Greedily: 1 3 with 0.3. Better: 2 3.
         ...     return ops.take(table, ids, axis=0), state
         >>> found = beam_search(
-        ...     step, (), np.array([0]), end_id=3, max_lengths=np.array([4]), beam_size=2)
+        ...     step, (), np.array([0]), end_id=3, max_lengths=np.array([4]), beam_size=2,
+        ...     length_penalty=LengthPenalty(0.0))
         >>> np.asarray(found.ids)[0, 0].tolist()
         [2, 3, 0, 0]
 

@@ -78,6 +78,5 @@ def run_search(
 
     rows = ops.arange(ops.shape(carry["done"])[0], dtype="int32")
     results = tuple(carry[name] for name in outputs)
-    # Rows that are done from the start: none may remain for the inner loop to wait for.
     _, _, results, _ = ops.while_loop(some_left, shrunk, (start, rows, results, carry))
     return results

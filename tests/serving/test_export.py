@@ -106,7 +106,7 @@ def test_python_reload_translates_the_same(translator, exported):
     outputs = reloaded.signatures["serving_default"](text=tf.constant(texts))
     translations = [text.decode("utf-8", "replace") for text in outputs["translation"].numpy()]
     assert translations == translator.translate(texts)
-    assert len(set(translations)) > 3, "too little to compare"
+    assert len(set(translations)) > 2, "too little to compare"
     assert_no_texts_give_no_rows(reloaded, outputs)
 
 
