@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_tx.data import LabelledTexts
-from keras_tx.models.batches import LabelledBatches
-from keras_tx.models.networks import classification_network
+from keras_tx.models.classification_network import classification_network
+from keras_tx.models.classifier_training import fit_classifier, fit_ngrams, weigh_branches
 from keras_tx.models.presets import CLASSIFIER_PRESETS, preset_arguments
 from keras_tx.models.text_model import TextModel, check_vocabulary
 from keras_tx.text import Tokenizer, pack
-from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
 
 
 class Classification(NamedTuple):
@@ -43,8 +41,10 @@ class TextClassifier(TextModel):
     Args:
         tokenizer: a fitted `Tokenizer`.
         labels: names of the classes, in the order of their numbers.
-        sequence_length: the most tokens of a text; of a longer one, head and tail are
-            kept. Default 400.
+        sequence_length: the most tokens of a text that the encoders read; of a longer one,
+            head and tail are kept. Default 400.
+        ngram_sequence_length: likewise for the n-grams, if the network has them.
+            Default 4096.
         vocabulary_size: number of token ids. Default: the tokenizer's.
         **network: further arguments of `classification_network`.
 
@@ -67,6 +67,7 @@ class TextClassifier(TextModel):
         tokenizer: Tokenizer,
         labels: Sequence[str],
         sequence_length: int = 400,
+        ngram_sequence_length: int = 4096,
         vocabulary_size: int | None = None,
         name: str | None = None,
         **network: Any,
@@ -80,6 +81,7 @@ class TextClassifier(TextModel):
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.sequence_length = sequence_length
+        self.ngram_sequence_length = ngram_sequence_length
         self.vocabulary_size = vocabulary_size or tokenizer.vocabulary_size
         check_vocabulary("vocabulary_size", self.vocabulary_size, tokenizer)
         self.network_arguments = dict(network)
@@ -91,31 +93,51 @@ class TextClassifier(TextModel):
         """A classifier with the arguments of a preset (`"tiny"`, `"small"`, `"book"`)."""
         return cls(tokenizer, **preset_arguments(CLASSIFIER_PRESETS, preset, changes))
 
-    def build_network(self, dtype: Any = None) -> keras.Model:
-        """A new network of this model's shape."""
-        return classification_network(
-            vocabulary_size=self.vocabulary_size,
-            num_classes=len(self.labels),
-            sequence_length=self.sequence_length,
-            dtype=dtype,
+    @property
+    def has_ngrams(self) -> bool:
+        """Whether the network has the branch of n-grams."""
+        return bool(self.network_arguments.get("ngram_buckets"))
+
+    def build_network(self, dtype: Any = None, **changes: Any) -> keras.Model:
+        """A new network of this model's shape, or with changed arguments."""
+        arguments = {
+            "vocabulary_size": self.vocabulary_size,
+            "num_classes": len(self.labels),
+            "sequence_length": self.sequence_length,
             **self.network_arguments,
-        )
+            **changes,
+        }
+        return classification_network(dtype=dtype, **arguments)
+
+    def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
+        # Gradients are for the encoders alone: see `fit_ngrams`.
+        deep = keras.Model(self.network.input, self.network.get_layer("logits").output)
+        return deep, self.build_network(dtype=precision, ngram_buckets=0)
 
     def tokenizers(self) -> list[Tokenizer]:
         """The tokenizer, in a list."""
         return [self.tokenizer]
 
-    def _pack(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def pack_for_encoders(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Texts to `(ids, lengths)`, cut to what the encoders read."""
+        return self._pack(texts, self.sequence_length)
+
+    def pack_whole(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Texts to `(ids, lengths)`, cut to what the whole network reads."""
+        longest = self.ngram_sequence_length if self.has_ngrams else 0
+        return self._pack(texts, max(self.sequence_length, longest))
+
+    def _pack(self, texts: Any, sequence_length: int) -> tuple[tf.Tensor, tf.Tensor]:
         # The end id makes an empty text a sequence of one token.
         return pack(
             self.tokenizer.tokenize(texts),
-            self.sequence_length,
+            sequence_length,
             end_id=self.tokenizer.end_id,
             truncation="head_tail",
         )
 
     def _classify(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, _ = self._pack(text)
+        ids, _ = self.pack_whole(text)
         scores = tf.nn.softmax(self.network(ids, training=False), axis=-1)
         best = tf.argmax(scores, axis=-1)
         return {
@@ -149,91 +171,9 @@ class TextClassifier(TextModel):
                 results[row] = Classification(label, scores[label], scores)
         return results
 
-    def fit(
-        self,
-        train: LabelledTexts,
-        validation: LabelledTexts,
-        *,
-        epochs: int = 5,
-        tokens_per_batch: int = 8192,
-        learning_rate: float = 1e-3,
-        warmup_steps: int = 200,
-        weight_decay: float = 0.01,
-        label_smoothing: float = 0.05,
-        rounds_per_epoch: int = 1,
-        precision: str = "float32",
-        seed: int = 0,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        **options: Any,
-    ) -> list[dict[str, float]]:
-        """Train on labelled texts, and keep the weights that validate best.
-
-        Args:
-            train, validation: texts with the same label names as the model's.
-            epochs: passes over the training texts. Default 5.
-            tokens_per_batch: the most padded tokens in a batch. Default 8192.
-            learning_rate: the peak of a warm-up and cosine schedule. Default 1e-3.
-            warmup_steps: steps up to the peak. Default 200.
-            weight_decay: of AdamW. Default 0.01.
-            label_smoothing: of the loss. Default 0.05.
-            rounds_per_epoch: validations an epoch. Default 1.
-            precision: dtype policy in training, e.g. `"mixed_bfloat16"`. The model
-                itself stays in float32. Default `"float32"`.
-            seed: of shuffling and dropout. Default 0.
-            callbacks: further Keras callbacks.
-            **options: of `keras_tx.training.TrainingOptions`, such as `directory`,
-                `resume`, `max_minutes`, `patience`, `average`.
-
-        Returns:
-            The history: one dictionary a round (see `fit_network`).
-
-        Raises:
-            ValueError: when label names differ, or an option does not fit.
-        """
-        for examples in (train, validation):
-            if tuple(examples.label_names) != self.labels:
-                raise ValueError(
-                    f"examples expected the labels {self.labels}. "
-                    f"Received: {tuple(examples.label_names)}"
-                )
-        keras.utils.set_random_seed(seed)
-        training = LabelledBatches(train, self._pack, tokens_per_batch, seed)
-        held_out = LabelledBatches(validation, self._pack, 2 * tokens_per_batch)
-        steps = epochs * len(training)
-        warmup_steps = min(warmup_steps, max(steps // 4, 1))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            learning_rate / warmup_steps,
-            max(steps - warmup_steps, 1),
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        )
-        # In a short training the average must not reach back to its beginning.
-        momentum = min(0.995, max(0.0, 1 - 10 / steps))
-        settings = {"average": "ema", "ema_momentum": momentum, **options}
-        options = TrainingOptions(
-            total_steps=steps,
-            steps_per_round=max(len(training) // rounds_per_epoch, 1),
-            **settings,
-        )
-        optimizer = keras.optimizers.AdamW(
-            schedule,
-            weight_decay=weight_decay,
-            global_clipnorm=options.clip_norm,
-            use_ema=options.average == "ema",
-            ema_momentum=options.ema_momentum,
-            ema_overwrite_frequency=None,
-        )
-        with self._training_network(precision) as network:
-            return fit_network(
-                network,
-                training.dataset,
-                held_out.dataset(),
-                loss=TokenCrossentropy(label_smoothing),
-                optimizer=optimizer,
-                options=options,
-                metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-                callbacks=callbacks,
-            )
+    fit = fit_classifier
+    fit_ngrams = fit_ngrams
+    weigh_branches = weigh_branches
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -241,6 +181,7 @@ class TextClassifier(TextModel):
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "labels": list(self.labels),
             "sequence_length": self.sequence_length,
+            "ngram_sequence_length": self.ngram_sequence_length,
             "vocabulary_size": self.vocabulary_size,
             **self.network_arguments,
         }

@@ -2,11 +2,17 @@
 
 from keras_tx.training.loop import fit_network
 from keras_tx.training.losses import TokenCrossentropy
+from keras_tx.training.naive_bayes_svm import (
+    fit_linear_svm,
+    fit_naive_bayes_svm,
+    log_count_ratios,
+)
 from keras_tx.training.optimizers import new_optimizer
 from keras_tx.training.options import TrainingOptions
 from keras_tx.training.progress import ProgressBar
 from keras_tx.training.r_drop import RDropCrossentropy, inputs_twice
 from keras_tx.training.schedules import InverseSquareRoot
+from keras_tx.training.score_weights import fit_score_weights
 from keras_tx.training.weights import SnapshotAverage
 
 __all__ = [
@@ -16,7 +22,11 @@ __all__ = [
     "SnapshotAverage",
     "TokenCrossentropy",
     "TrainingOptions",
+    "fit_linear_svm",
+    "fit_naive_bayes_svm",
     "fit_network",
+    "fit_score_weights",
     "inputs_twice",
+    "log_count_ratios",
     "new_optimizer",
 ]

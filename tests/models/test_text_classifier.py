@@ -55,7 +55,7 @@ def subwords():
     tokenizer = SentencePieceTokenizer(vocabulary_size=300).fit([" ".join(FILLERS), "drum horn"])
     keras.utils.set_random_seed(1)
     model = SentimentClassifier.from_preset("tiny", tokenizer, ngram_buckets=300)
-    for weight in model.network.trainable_variables:
+    for weight in model.network.weights:  # The n-grams' are not trainable.
         weight.assign(np.random.default_rng(2).normal(scale=0.3, size=weight.shape))
     return model
 
@@ -127,14 +127,29 @@ def test_the_middle_of_a_long_text_does_not_count(tokenizer):
         assert model.classify([" ".join(changed)])[0].scores != before
 
 
+def test_ngrams_read_more_of_a_long_text_than_the_encoders(tokenizer):
+    model = TextClassifier.from_preset(
+        "tiny", tokenizer, labels=LABELS, sequence_length=10, ngram_buckets=999,
+        ngram_orders=[1], ngram_sequence_length=20,
+    )  # fmt: skip
+    layer = model.network.get_layer("ngrams")
+    layer.embeddings.assign(np.random.default_rng(0).normal(size=(999, 3)))
+    words = (FILLERS * 2)[:30]  # The encoders read 5 and 4, the n-grams 10 and 9 of them.
+    before = model.classify([" ".join(words)])[0].scores
+    for place, read in ((4, True), (6, True), (9, True), (10, False), (20, False), (21, True)):
+        changed = [*words[:place], "drum", *words[place + 1 :]]
+        same = model.classify([" ".join(changed)])[0].scores == pytest.approx(before, abs=1e-6)
+        assert same != read
+
+
 def test_ngrams_are_a_choice(tokenizer):
     def names(**changes):
         model = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, **changes)
         model.classify(["drum"])
         return [layer.name for layer in model.network.layers]
 
-    assert "ngrams_2" not in names()
-    assert "ngrams_2" in names(ngram_buckets=100)
+    assert "ngrams" not in names()
+    assert "ngrams" in names(ngram_buckets=100)
 
 
 def test_half_precision_training_leaves_a_float32_model(tokenizer):
