@@ -290,3 +290,10 @@ def test_draws_are_decided_by_their_uniforms(translator, sentences):
 def test_options_are_those_given(translator):
     options = dataclasses.replace(translator.decoding, beam_size=2)
     assert TranslationFunctions(translator, options).options.beam_size == 2
+
+
+def test_greedy_search_has_no_coverage_to_count(random_translator, sentences):
+    translator, texts = random_translator(seed=2), sentences(2)
+    plain = run(translator, "translate", texts, beam_size=1)
+    covered = run(translator, "translate", texts, beam_size=1, coverage_penalty=0.5)
+    assert covered["translation"].tolist() == plain["translation"].tolist()
