@@ -79,8 +79,8 @@ def test_everything_at_once_killed_and_resumed_is_not_killed(tmp_path):
     steps = history[0]["step"]  # of an epoch
     assert steps > 1
     stopped = {**EVERYTHING, "directory": tmp_path, "save_seconds": 0}
-    with pytest.raises(Killed):
-        train(build(DROPOUT), callbacks=[KillAt(steps + 1)], **stopped)
+    with pytest.raises(Killed):  # Its last checkpoint is in the middle of the second epoch.
+        train(build(DROPOUT), callbacks=[KillAt(steps + 2)], **stopped)
     resumed = build(DROPOUT)
     found = train(resumed, directory=tmp_path, resume=True, **EVERYTHING)
     assert equal(resumed.network.get_weights(), expected.network.get_weights())
