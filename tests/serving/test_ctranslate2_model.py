@@ -70,12 +70,15 @@ def build_network(
     return keras.Model([source_ids, target_ids], target(y, reverse=True))
 
 
-def randomize(network, seed=0):
-    """Sharp distributions, so that no two tokens are as good as equal. Biases and scales too."""
+def randomize(network, seed=4):
+    """Sharp distributions, so that no two tokens are as good as equal. Biases and scales too.
+
+    Small tables and large kernels: with tied tables the network would repeat its last token.
+    """
     generator = np.random.default_rng(seed)
     for weight in network.trainable_variables:
         is_table, is_kernel = "embeddings" in weight.path, len(weight.shape) > 1
-        spread = 0.6 if is_table else 2 / weight.shape[0] ** 0.5 if is_kernel else 0.2
+        spread = 0.3 if is_table else 4 / weight.shape[0] ** 0.5 if is_kernel else 0.2
         offset = 1.0 if weight.path.endswith("gamma") else 0.0
         weight.assign(offset + generator.normal(scale=spread, size=weight.shape))
 
@@ -149,7 +152,8 @@ def test_greedy_translations_are_equal(both):
     for row, tokens in enumerate(rows):
         expected = [*tokens, END][:LENGTH]  # at the bound the end is cut off
         assert best[row, : len(expected)].tolist() == expected
-    assert any(rows)
+    # They say something, not all the same, and not one word again and again.
+    assert len({tuple(row) for row in rows}) > 2 and len({t for row in rows for t in row}) > 4
 
 
 @pytest.fixture(scope="module")

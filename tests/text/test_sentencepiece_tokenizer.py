@@ -187,7 +187,9 @@ def test_samples_are_other_pieces_of_the_same_texts(lowercase):
     plain = fitted.tokenize(texts).to_list()
     assert fitted.sample(texts, 0.0, seed=1) == plain
     drawn = fitted.sample(texts, 0.3, seed=1)
-    assert sum(map(len, drawn)) > 1.03 * sum(map(len, plain))
+    # Of the hard texts most are bytes, which no merge has joined.
+    known = len(TEXTS)
+    assert sum(map(len, drawn[:known])) > 1.1 * sum(map(len, plain[:known]))
     assert fitted.detokenize(drawn).numpy().tolist() == fitted.detokenize(plain).numpy().tolist()
     assert fitted.sample(texts, 0.3, seed=1) == drawn != fitted.sample(texts, 0.3, seed=2)
 
