@@ -11,7 +11,7 @@ from keras_tx.decoding.constraints import (
 )
 from keras_tx.decoding.greedy import greedy_search
 from keras_tx.decoding.length_penalty import LengthPenalty
-from keras_tx.decoding.sampling import sample_tokens, sampling_search
+from keras_tx.decoding.sampling import check_sampling, sample_tokens, sampling_search
 from keras_tx.decoding.token_loop import DecodedTokens
 from keras_tx.decoding.top_tokens import top_tokens
 
@@ -25,6 +25,7 @@ __all__ = [
     "NoRepeatedNGrams",
     "SuppressTokens",
     "beam_search",
+    "check_sampling",
     "gather_beams",
     "greedy_search",
     "sample_tokens",

@@ -64,6 +64,7 @@ def beam_search(
     constraints: Sequence[Constraint] = (),
     reorder: Callable[[Any, Any], Any] | None = None,
     shrink: bool = False,
+    longest: Any = None,
 ) -> BeamHypotheses:
     """Follow the `beam_size` most probable hypotheses of each row, until none can win.
 
@@ -103,9 +104,11 @@ def beam_search(
         shrink: go on without rows that are done, which saves time when lengths differ. All
             of the state must have the rows as first axis. It needs arrays whose sizes may
             change in a loop: TensorFlow without XLA. Default `False`.
+        longest: a bound of `max_lengths` that is known beforehand, for compilers that must
+            know the sizes of arrays. Default: the largest of `max_lengths`.
 
     Returns:
-        `BeamHypotheses`; `L` is the largest of `max_lengths`.
+        `BeamHypotheses`; `L` is `longest`.
 
     Raises:
         ValueError: when a size is not positive, more hypotheses than beams are wanted, a
@@ -138,7 +141,7 @@ def beam_search(
         raise ValueError("coverage_penalty expected a source_mask beside it. Received: None")
     penalty = length_penalty or LengthPenalty()
     max_lengths = ops.cast(max_lengths, "int32")
-    longest = longest_row(max_lengths)
+    longest = longest_row(max_lengths) if longest is None else longest
     mask = source_mask if coverage_penalty else None
     live, finished = start_beams(start_ids, max_lengths, longest, beam_size, padding_id, mask)
     carry = {

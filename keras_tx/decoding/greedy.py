@@ -20,6 +20,7 @@ def greedy_search(
     padding_id: int = 0,
     constraints: Sequence[Constraint] = (),
     shrink: bool = False,
+    longest: Any = None,
 ) -> DecodedTokens:
     """Choose the most probable token at each step, until every sequence has ended.
 
@@ -38,10 +39,10 @@ def greedy_search(
         padding_id: what fills the places behind the end. Default 0.
         constraints: rules that forbid tokens, such as `SuppressTokens`. The scores are
             still those of the whole distribution. Default none.
-        shrink: go on without rows that have ended, see `beam_search`. Default `False`.
+        shrink, longest: see `beam_search`.
 
     Returns:
-        `DecodedTokens`; `L` is the largest of `max_lengths`.
+        `DecodedTokens`; `L` is `longest`.
 
     Example:
         >>> import numpy as np
@@ -67,4 +68,5 @@ def greedy_search(
         constraints,
         choose=lambda logits, index, chances: ops.argmax(logits, axis=-1),
         shrink=shrink,
+        longest=longest,
     )

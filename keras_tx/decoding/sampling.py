@@ -44,7 +44,7 @@ def sample_tokens(
     Source: top-k: Fan et al. 2018, "Hierarchical Neural Story Generation"; top-p: Holtzman
     et al. 2020, "The Curious Case of Neural Text Degeneration".
     """
-    _check(temperature, top_k, top_p)
+    check_sampling(temperature, top_k, top_p)
     size = logits.shape[-1]
     # Most probable first: the nucleus is then a beginning of the row.
     ordered, ids = ops.top_k(logits / temperature, k=min(top_k or size, size))  # (B, k)
@@ -75,6 +75,7 @@ def sampling_search(
     padding_id: int = 0,
     constraints: Sequence[Constraint] = (),
     shrink: bool = False,
+    longest: Any = None,
 ) -> DecodedTokens:
     """Draw a token at each step, until every sequence has ended.
 
@@ -82,8 +83,8 @@ def sampling_search(
     does not depend on its batch.
 
     Args:
-        step, state, start_ids, end_id, max_lengths, padding_id, constraints, shrink: as for
-            `greedy_search`.
+        step, state, start_ids, end_id, max_lengths, padding_id, constraints, shrink,
+            longest: as for `greedy_search`.
         uniforms: `(B, L)` numbers in [0, 1), one for each step; `L` at least the largest of
             `max_lengths`.
         temperature, top_k, top_p: as for `sample_tokens`.
@@ -106,7 +107,7 @@ def sampling_search(
         >>> np.asarray(found.ids).tolist()
         [[0, 2, 3]]
     """
-    _check(temperature, top_k, top_p)
+    check_sampling(temperature, top_k, top_p)
     uniforms = ops.cast(uniforms, "float32")
 
     def choose(logits: Any, index: Any, chances: Any) -> Any:
@@ -123,10 +124,20 @@ def sampling_search(
         choose,
         chances=uniforms,
         shrink=shrink,
+        longest=longest,
     )
 
 
-def _check(temperature: float, top_k: int | None, top_p: float | None) -> None:
+def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    """Raise unless these are options of `sample_tokens`.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+        >>> from keras_tx.decoding import check_sampling
+        >>> check_sampling(temperature=0.7, top_k=None, top_p=1.0)
+    """
     if not temperature > 0:
         raise ValueError(
             f"temperature expected a number above 0. Received: temperature={temperature!r}"

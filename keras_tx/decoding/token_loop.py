@@ -50,6 +50,7 @@ def decode_tokens(
     choose: Callable[[Any, Any, Any], Any],
     chances: Any = (),
     shrink: bool = False,
+    longest: Any = None,
 ) -> DecodedTokens:
     """The loop; `choose(logits (B, N), index, chances) -> ids (B,)` is what makes a search.
 
@@ -58,7 +59,7 @@ def decode_tokens(
     """
     tokens = ops.cast(start_ids, "int32")[:, None]  # (B, 1)
     max_lengths = ops.cast(max_lengths, "int32")
-    longest = longest_row(max_lengths)
+    longest = longest_row(max_lengths) if longest is None else longest
     carry = {
         "tokens": tokens,
         "state": state,

@@ -17,8 +17,13 @@ def append_to_cache(cache: Cache, new: Cache) -> Cache:
     }
 
 
-def write_to_cache(cache: Cache, new: Cache, index: Any) -> Cache:
+def write_to_cache(cache: Cache, new: Cache, index: Any, in_place: bool = False) -> Cache:
     """A cache of the same length, with the new tokens in its slots from `index` on."""
+    if in_place:
+        return {
+            "key": ops.slice_update(cache["key"], (0, 0, 0, index), new["key"]),
+            "value": ops.slice_update(cache["value"], (0, 0, index, 0), new["value"]),
+        }
     # A select over the whole cache instead of slice_update: that one is an XLA-only
     # operation, which TensorFlow Serving refuses to load.
     count = new["value"].shape[2]

@@ -48,6 +48,7 @@ class TransformerDecoder(TransformerBlock):
             the next token `(B, 1, D)`, and `source` is not needed.
         cache_index: scalar, the slot of that token in a cache of fixed length. Default
             `None`: the cache grows.
+        in_place_cache: see `MultiHeadAttention`. Default `False`.
         mask: the mask that Keras fills in for a decoder-only block; used when
             `target_mask` is `None`.
         return_attention_scores: also return the cross-attention weights (those of
@@ -93,6 +94,7 @@ class TransformerDecoder(TransformerBlock):
         source_mask: Any = None,
         cache: dict[str, Cache] | None = None,
         cache_index: Any = None,
+        in_place_cache: bool = False,
         mask: Any = None,
         return_attention_scores: bool = False,
         training: bool | None = None,
@@ -113,6 +115,7 @@ class TransformerDecoder(TransformerBlock):
                 use_causal_mask=pattern is None,
                 cache=cache and cache["target"],
                 cache_index=cache_index,
+                in_place_cache=in_place_cache,
                 return_attention_scores=return_attention_scores,
                 training=training,
             )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 
-from keras_tx.decoding import LengthPenalty
+from keras_tx.decoding import LengthPenalty, check_sampling
+
+# Options that need not be whole numbers.
+REAL = ("coverage_penalty", "max_length_ratio")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +23,9 @@ class DecodingOptions:
         coverage_penalty: weight of what is left untranslated. Default 0: none.
         stop: `"safe"` (default) searches until no live hypothesis can win, `"count"` until
             `beam_size` have ended, which is faster.
-        min_length: the fewest tokens of a translation. Default 0.
-        max_length: the most tokens of a translation. Default: `sequence_length`.
+        min_length: the fewest tokens of a translation, its end included. Default 0.
+        max_length: the most tokens of a translation, its end included. Default:
+            `sequence_length`.
         max_length_ratio, max_length_offset: the most tokens too, by those of the source:
             `ratio · source + offset`. Default 2 and 10: a translation is seldom twice as
             long, and a model that repeats itself comes to an end.
@@ -29,6 +34,9 @@ class DecodingOptions:
         suppress_unknown: never write the unknown token. Default `True`.
         temperature, top_k, top_p: of sampling, see `keras_tx.decoding.sample_tokens`. With
             a `temperature`, translations are drawn instead of searched for. Default `None`.
+        jit_compile: let XLA compile the search, once for each bucket of batch sizes and
+            source lengths (a few seconds each). Where TensorFlow has fast kernels of its own
+            the plain graph is as fast; measure. Default `False`.
 
     Raises:
         ValueError: for a number out of range, or sampling with a beam.
@@ -53,6 +61,7 @@ class DecodingOptions:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         LengthPenalty(self.length_penalty, self.length_penalty_kind)  # Raises if they are wrong.
@@ -65,14 +74,18 @@ class DecodingOptions:
             "no_repeat_ngram_size": 0,
         }
         for name, lowest in least.items():
+            kind = numbers.Real if name in REAL else numbers.Integral
             value = getattr(self, name)
-            if isinstance(value, bool) or not value >= lowest:
+            if isinstance(value, bool) or not isinstance(value, kind) or not value >= lowest:
+                noun = "a number" if name in REAL else "an integer"
                 raise ValueError(
-                    f"{name} expected a number of at least {lowest}. Received: {name}={value!r}"
+                    f"{name} expected {noun} of at least {lowest}. Received: {name}={value!r}"
                 )
         if self.stop not in ("safe", "count"):
             raise ValueError(f"stop expected 'safe' or 'count'. Received: stop={self.stop!r}")
-        if self.max_length is not None and self.max_length < 1:
+        if self.max_length is not None and not (
+            isinstance(self.max_length, numbers.Integral) and self.max_length >= 1
+        ):
             raise ValueError(
                 f"max_length expected a positive integer. Received: max_length={self.max_length!r}"
             )
@@ -82,7 +95,9 @@ class DecodingOptions:
                     "top_k and top_p expected a temperature beside them. Received: "
                     f"top_k={self.top_k!r}, top_p={self.top_p!r}, temperature=None"
                 )
-        elif self.beam_size > 1:
+            return
+        check_sampling(self.temperature, self.top_k, self.top_p)
+        if self.beam_size > 1:
             raise ValueError(
                 "temperature expected beam_size=1: a draw follows one hypothesis. "
                 f"Received: temperature={self.temperature!r}, beam_size={self.beam_size!r}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import keras
 import tensorflow as tf
 
 from keras_tx.decoding import (
@@ -19,7 +19,10 @@ from keras_tx.decoding import (
     greedy_search,
     sampling_search,
 )
+from keras_tx.decoding.token_loop import longest_row
+from keras_tx.models.compiled_search import CompiledSearch
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.translation_steps import TranslationSteps
 from keras_tx.text import pack
 
 if TYPE_CHECKING:
@@ -51,26 +54,10 @@ class TranslationFunctions:
         self.options = options
         self.source_tokenizer = translator.tokenizer
         self.target_tokenizer = translator.target_tokenizer or translator.tokenizer
-        shared = translator.target_vocabulary_size is None
-        self.source_embedding = self._layer("embedding" if shared else "source_embedding")
-        self.target_embedding = self._layer("embedding" if shared else "target_embedding")
-        self.encoder_blocks = list(self._numbered("encoder"))
-        self.decoder_blocks = list(self._numbered("decoder"))
-
-    def _layer(self, name: str) -> Any:
-        return self.network.get_layer(name)
-
-    def _numbered(self, name: str) -> Iterator[keras.layers.Layer]:
-        names = {layer.name for layer in self.network.layers}
-        number = 0
-        while f"{name}_{number}" in names:
-            yield self._layer(f"{name}_{number}")
-            number += 1
-
-    def _normalized(self, stack: str, x: tf.Tensor) -> tf.Tensor:
-        """What comes out of a stack: pre-norm ones end with a normalization."""
-        names = {layer.name for layer in self.network.layers}
-        return self._layer(f"{stack}_norm")(x) if f"{stack}_norm" in names else x
+        self._compiled: dict[tuple, CompiledSearch] = {}
+        self.steps = TranslationSteps(
+            self.network, self.source_tokenizer.padding_id, compiled=options.jit_compile
+        )
 
     # Strings in, strings out.
 
@@ -137,9 +124,10 @@ class TranslationFunctions:
         """
         source_ids, source_lengths = self._pack_source(text)
         target_ids, target_lengths = self._pack_target(translation)
-        encoded, source_mask = self._encode(source_ids)
-        x = self.target_embedding(target_ids[:, :-1])
-        for block in self.decoder_blocks[: max(len(self.decoder_blocks) - 1, 1)]:
+        encoded, source_mask = self.steps.encode(source_ids)
+        x = self.steps.target_embedding(target_ids[:, :-1])
+        blocks = self.steps.decoder_blocks
+        for block in blocks[: max(len(blocks) - 1, 1)]:
             x, weights = block(x, encoded, source_mask=source_mask, return_attention_scores=True)
         weights = tf.reduce_mean(weights, axis=1)[:, :-1, :-1]  # Without those of the ends.
         source_lengths, target_lengths = source_lengths - 1, target_lengths - 2
@@ -177,13 +165,6 @@ class TranslationFunctions:
 
     # From ids to ids.
 
-    def _encode(self, source_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        mask = source_ids != self.source_tokenizer.padding_id
-        x = self.source_embedding(source_ids)
-        for block in self.encoder_blocks:
-            x = block(x, source_mask=mask)
-        return self._normalized("encoder", x), mask
-
     def _max_lengths(self, lengths: tf.Tensor) -> tf.Tensor:
         """The bound of each translation, which is its source's own: what else is in the
         batch changes nothing. A text of no tokens gets none."""
@@ -192,7 +173,7 @@ class TranslationFunctions:
         bound = tf.minimum(ratio + options.max_length_offset, min(options.max_length or most, most))
         return tf.where(lengths > 1, bound, 0)
 
-    def _constraints(self, prefix: tf.Tensor | None) -> list[Callable]:
+    def _constraints(self, prefix_ids: Any, prefix_lengths: Any) -> list[Callable]:
         options, tokenizer = self.options, self.target_tokenizer
         # No sentence holds padding or a start; an unknown word says nothing to a reader.
         never = [tokenizer.padding_id, tokenizer.start_id]
@@ -203,10 +184,9 @@ class TranslationFunctions:
             constraints.append(MinimumLength(tokenizer.end_id, options.min_length))
         if options.no_repeat_ngram_size:
             constraints.append(NoRepeatedNGrams(options.no_repeat_ngram_size))
-        if prefix is None:
+        if prefix_ids is None:
             return constraints
-        ids, lengths = pack(tokenizer.tokenize(prefix), self.translator.sequence_length)
-        return [ForcedPrefix(ids, lengths, otherwise=constraints)]
+        return [ForcedPrefix(prefix_ids, prefix_lengths, otherwise=constraints)]
 
     def _search(
         self,
@@ -215,19 +195,53 @@ class TranslationFunctions:
         prefix: tf.Tensor | None = None,
         uniforms: tf.Tensor | None = None,
     ) -> BeamHypotheses:
-        options, tokenizer = self.options, self.target_tokenizer
+        options = self.options
         source_ids, lengths = self._pack_source(text)
-        encoded, source_mask = self._encode(source_ids)
-        max_lengths = self._max_lengths(lengths)
+        inputs = {"source_ids": source_ids, "max_lengths": self._max_lengths(lengths)}
+        if prefix is not None:
+            tokens = self.target_tokenizer.tokenize(prefix)
+            ids, lengths = pack(tokens, self.translator.sequence_length)
+            inputs |= {"prefix_ids": ids, "prefix_lengths": lengths}
+        if options.temperature is not None and options.beam_size == 1:
+            if uniforms is None:
+                raise ValueError(
+                    "temperature expected uniforms, which decide the draws. Received: "
+                    f"temperature={options.temperature!r} without them"
+                )
+            inputs["uniforms"] = uniforms
+        if not options.jit_compile:
+            return self._search_ids(count, **inputs)
+        key = (count, *inputs)
+        if key not in self._compiled:
+            search = functools.partial(self._search_ids, count)
+            self._compiled[key] = CompiledSearch(search, self.translator.sequence_length)
+        return self._compiled[key](inputs)
+
+    def _search_ids(
+        self,
+        count: int,
+        source_ids: tf.Tensor,
+        max_lengths: tf.Tensor,
+        prefix_ids: tf.Tensor | None = None,
+        prefix_lengths: tf.Tensor | None = None,
+        uniforms: tf.Tensor | None = None,
+    ) -> BeamHypotheses:
+        options, tokenizer, steps = self.options, self.target_tokenizer, self.steps
+        encoded, source_mask = steps.encode(source_ids)
+        longest = tf.maximum(longest_row(max_lengths), 1)
+        if options.jit_compile:  # The bound must follow from the shapes.
+            longest = tf.maximum(self._max_lengths(tf.shape(source_ids)[1]), 1)
+        with_attention = options.coverage_penalty > 0 and options.beam_size > 1  # To be ranked.
         arguments = {
-            "step": self._decoder_step(tf.reduce_max(max_lengths, keepdims=True)),
-            "state": self._start_state(encoded, source_mask),
-            "start_ids": tf.fill(tf.shape(lengths), tokenizer.start_id),
+            "step": steps.decoder_step(longest, options.beam_size, with_attention),
+            "state": steps.start_state(encoded, source_mask, longest, options.beam_size),
+            "start_ids": tf.fill(tf.shape(max_lengths), tokenizer.start_id),
             "end_id": tokenizer.end_id,
             "max_lengths": max_lengths,
             "padding_id": tokenizer.padding_id,
-            "constraints": self._constraints(prefix),
-            "shrink": True,
+            "constraints": self._constraints(prefix_ids, prefix_lengths),
+            "shrink": not options.jit_compile,
+            "longest": longest if options.jit_compile else None,
         }
         penalty = LengthPenalty(options.length_penalty, options.length_penalty_kind)
         if options.beam_size > 1:
@@ -240,64 +254,11 @@ class TranslationFunctions:
                 source_mask=source_mask,
                 stop=options.stop,
             )
-        if options.temperature is not None:
-            if uniforms is None:
-                raise ValueError(
-                    "temperature expected uniforms, which decide the draws. Received: "
-                    f"temperature={options.temperature!r} without them"
-                )
-            sampling = (options.temperature, options.top_k, options.top_p)
-            found = sampling_search(**arguments, uniforms=uniforms, **_named(sampling))
-        else:
+        if uniforms is None:
             found = greedy_search(**arguments)
+        else:
+            names = ("temperature", "top_k", "top_p")
+            sampling = {name: getattr(options, name) for name in names}
+            found = sampling_search(**arguments, uniforms=uniforms, **sampling)
         scores = tf.math.divide_no_nan(found.scores, penalty(found.lengths))
         return BeamHypotheses(*(part[:, None] for part in (*found[:2], scores, found.scores)))
-
-    def _start_state(self, encoded: tf.Tensor, source_mask: tf.Tensor) -> dict[str, Any]:
-        batch_size = tf.shape(encoded)[0]
-        # A length that the graph does not know to be zero: it changes from step to step.
-        nothing = 0 * batch_size
-        caches = [block.start_cache(batch_size, nothing, encoded) for block in self.decoder_blocks]
-        return {"caches": caches, "source_mask": source_mask}
-
-    def _decoder_step(self, longest: tf.Tensor) -> Callable:
-        """The step function of the searches, with caches that grow."""
-        embedding = self.target_embedding
-        # Only a beam has something to rank.
-        with_attention = self.options.coverage_penalty > 0 and self.options.beam_size > 1
-        # Made once, not at each step. Products with few rows are much faster when the matrix
-        # need not be transposed.
-        positions = embedding.position_vectors(tf.maximum(tf.reduce_max(longest), 1))
-        projection = tf.transpose(embedding.token_embeddings.embeddings)  # (D, N)
-
-        def step(ids: Any, index: Any, state: dict[str, Any], origins: Any) -> tuple:
-            beams = ids.shape[1]
-            x = embedding.token_vectors(ids) + positions[index]
-            mask, caches, attention = None, [], []
-            if beams > 1:
-                # Slot (t, j) is in the past of hypothesis k if it was in place j at time t.
-                past = origins[:, :, : index + 1, None] == tf.range(beams)  # (B, K, T, K)
-                mask = tf.reshape(past, [-1, beams, (index + 1) * beams])
-            for block, cache in zip(self.decoder_blocks, state["caches"], strict=True):
-                x, *scores, cache = block(
-                    x,
-                    target_mask=mask,
-                    source_mask=state["source_mask"],
-                    cache=cache,
-                    return_attention_scores=with_attention,
-                )
-                caches.append(cache)
-                attention.extend(scores)
-            x = self._normalized("decoder", x)
-            logits = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), projection)
-            logits = tf.reshape(logits, [-1, beams, logits.shape[-1]])
-            state = {**state, "caches": caches}
-            if with_attention:
-                return logits, state, tf.reduce_mean(attention[-1], axis=1)  # (B, K, Ts)
-            return logits, state
-
-        return step
-
-
-def _named(sampling: tuple) -> dict[str, Any]:
-    return dict(zip(("temperature", "top_k", "top_p"), sampling, strict=True))

@@ -122,6 +122,11 @@ class Translator(TranslationMethods, TextModel):
         `text` -> the best ones, as many as the beam holds. `score` and `align`: `text` and
         `translation`. See `TranslationFunctions`.
         """
+        if self.decoding.temperature is not None:
+            raise ValueError(
+                "expected decoding options that search: a served translation is not drawn by "
+                f"chance. Received: temperature={self.decoding.temperature!r}"
+            )
         functions = TranslationFunctions(self, self.decoding)
         text, translation = (
             tf.TensorSpec([None], tf.string, name) for name in ("text", "translation")

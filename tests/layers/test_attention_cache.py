@@ -36,15 +36,16 @@ def test_appended(length, count, make):
     np.testing.assert_array_equal(got["value"][:, :, length:], new["value"])
 
 
+@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("tensor", [False, True])
 @pytest.mark.parametrize(("index", "count"), [(0, 1), (5, 1), (0, 3), (2, 3), (3, 3), (0, 6)])
-def test_written(index, count, tensor, make):
+def test_written(index, count, tensor, in_place, make):
     old, new = make(6, seed=1), make(count, seed=2)
     expected = {name: array.copy() for name, array in old.items()}
     expected["key"][..., index : index + count] = new["key"]
     expected["value"][:, :, index : index + count] = new["value"]
     place = ops.convert_to_tensor(np.array(index, "int32")) if tensor else index
-    got = numbers(write_to_cache(old, new, place))
+    got = numbers(write_to_cache(old, new, place, in_place))
     for name, array in expected.items():
         np.testing.assert_array_equal(got[name], array)
 

@@ -125,12 +125,16 @@ def test_caches_that_grow_or_not_are_all_at_once(norm_first, cross, chunks, make
     mask = SOURCE_MASK if cross else None
     expected = numbers(layer(target, source, source_mask=mask))
     growing, fixed = layer.start_cache(2, 0, source), layer.start_cache(2, 6, source)
+    in_place = fixed
     start = 0
     for size in chunks:
         chunk, wanted = target[:, start : start + size], expected[:, start : start + size]
         got, growing = layer(chunk, cache=growing, source_mask=mask)
         np.testing.assert_allclose(numbers(got), wanted, atol=1e-5)
         got, fixed = layer(chunk, cache=fixed, cache_index=start, source_mask=mask)
+        np.testing.assert_allclose(numbers(got), wanted, atol=1e-5)
+        where = {"cache_index": start, "in_place_cache": True}
+        got, in_place = layer(chunk, cache=in_place, source_mask=mask, **where)
         np.testing.assert_allclose(numbers(got), wanted, atol=1e-5)
         start += size
     assert growing["target"]["value"].shape[2] == 4

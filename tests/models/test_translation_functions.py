@@ -56,12 +56,12 @@ def following(model, source, hypotheses):
     """Log-probabilities of what comes next, `(K, N)`, and how much each token of the source
     has been looked at in the last block, `(K, Ts)`: the whole network, without caches."""
     functions = TranslationFunctions(model, DecodingOptions())
-    encoded, mask = functions._encode(tf.constant(np.repeat(source, len(hypotheses), axis=0)))
+    encoded, mask = functions.steps.encode(tf.constant(np.repeat(source, len(hypotheses), axis=0)))
     start = model._target_tokenizer.start_id
-    x = functions.target_embedding(tf.constant([[start, *ids] for ids in hypotheses]))
-    for block in functions.decoder_blocks:
+    x = functions.steps.target_embedding(tf.constant([[start, *ids] for ids in hypotheses]))
+    for block in functions.steps.decoder_blocks:
         x, weights = block(x, encoded, source_mask=mask, return_attention_scores=True)
-    logits = functions.target_embedding(functions._normalized("decoder", x), reverse=True)
+    logits = functions.steps.target_embedding(functions.steps.normalized("decoder", x), reverse=True)
     logits = logits.numpy()[:, -1]
     return [log_softmax(row) for row in logits], weights.numpy().mean(axis=1).sum(axis=1)
 
@@ -205,9 +205,9 @@ def test_alignments_are_attention_that_sums_to_one(translator, sentences):
 def test_an_alignment_looks_from_the_step_that_writes_a_token(translator):
     functions = TranslationFunctions(translator, DecodingOptions())
     source, target = source_ids(translator, "word1 word2 word3"), [2, 8, 9]
-    encoded, mask = functions._encode(tf.constant(source))
-    x = functions.target_embedding(tf.constant([target]))
-    block = functions.decoder_blocks[0]  # The last but one of two
+    encoded, mask = functions.steps.encode(tf.constant(source))
+    x = functions.steps.target_embedding(tf.constant([target]))
+    block = functions.steps.decoder_blocks[0]  # The last but one of two
     _, weights = block(x, encoded, source_mask=mask, return_attention_scores=True)
     weights = weights.numpy()[0].mean(axis=0)[:2, :3]  # The start writes the first token.
     translation = translator.tokenizer.detokenize([[8, 9]])

@@ -1,0 +1,118 @@
+"""Encoder and decoder steps of a translator's network: ids in, logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class TranslationSteps:
+    """The parts of a translation network, put together to be run token by token.
+
+    Args:
+        network: what `translation_network` makes.
+        padding_id: of the sources. Default 0.
+        compiled: whether XLA compiles the steps. It must know all sizes, so caches then have a
+            fixed length; otherwise they grow, which costs less. Default `False`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_tx.models import translation_network
+        >>> from keras_tx.models.translation_steps import TranslationSteps
+        >>> network = translation_network(9, 8, 16, 2, 1, 1, sequence_length=5)
+        >>> steps = TranslationSteps(network)
+        >>> encoded, mask = steps.encode(tf.constant([[4, 5, 0]]))
+        >>> step = steps.decoder_step(longest=3)
+        >>> state = steps.start_state(encoded, mask, longest=3)
+        >>> logits, state = step(tf.constant([[2]]), 0, state, None)
+        >>> tuple(logits.shape)
+        (1, 1, 9)
+    """
+
+    def __init__(self, network: keras.Model, padding_id: int = 0, compiled: bool = False) -> None:
+        self.network, self.padding_id, self.compiled = network, padding_id, compiled
+        self.names = {layer.name for layer in network.layers}
+        shared = "embedding" in self.names
+        self.source_embedding = network.get_layer("embedding" if shared else "source_embedding")
+        self.target_embedding = network.get_layer("embedding" if shared else "target_embedding")
+        self.encoder_blocks = list(self._numbered("encoder"))
+        self.decoder_blocks = list(self._numbered("decoder"))
+
+    def _numbered(self, name: str) -> Iterator[keras.layers.Layer]:
+        number = 0
+        while f"{name}_{number}" in self.names:
+            yield self.network.get_layer(f"{name}_{number}")
+            number += 1
+
+    def normalized(self, stack: str, x: tf.Tensor) -> tf.Tensor:
+        """What comes out of a stack: pre-norm ones end with a normalization."""
+        norm = f"{stack}_norm"
+        return self.network.get_layer(norm)(x) if norm in self.names else x
+
+    def encode(self, source_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encoded sources `(B, Ts, D)` and their mask `(B, Ts)`."""
+        mask = source_ids != self.padding_id
+        x = self.source_embedding(source_ids)
+        for block in self.encoder_blocks:
+            x = block(x, source_mask=mask)
+        return self.normalized("encoder", x), mask
+
+    def start_state(
+        self, encoded: tf.Tensor, source_mask: tf.Tensor, longest: Any, beam_size: int = 1
+    ) -> dict[str, Any]:
+        """What the first step takes; `longest` is the most tokens that will be decoded."""
+        batch_size = tf.shape(encoded)[0]
+        # A length that the graph does not know to be zero: it changes from step to step.
+        length = longest * beam_size if self.compiled else 0 * batch_size
+        caches = [block.start_cache(batch_size, length, encoded) for block in self.decoder_blocks]
+        return {"caches": caches, "source_mask": source_mask}
+
+    def decoder_step(
+        self, longest: Any, beam_size: int = 1, with_attention: bool = False
+    ) -> Callable:
+        """The step function of the searches, as `keras_tx.decoding.beam_search` takes it."""
+        embedding = self.target_embedding
+        # Made once, not at each step. Products with few rows are much faster when the matrix
+        # need not be transposed.
+        positions = embedding.position_vectors(longest)
+        projection = tf.transpose(embedding.token_embeddings.embeddings)  # (D, N)
+        places = tf.range(beam_size)
+
+        def past(index: Any, origins: Any) -> tf.Tensor:
+            # Slot (t, j) is in the past of hypothesis k if it was in place j at time t.
+            if not self.compiled:
+                seen = origins[:, :, : index + 1, None] == places  # (B, K, T, K)
+                return tf.reshape(seen, [-1, beam_size, (index + 1) * beam_size])
+            slots = tf.shape(origins)[2]
+            read = tf.range(slots)[:, None] <= index
+            seen = tf.logical_and(origins[..., None] == places, read)  # (B, K, L, K)
+            return tf.reshape(seen, [-1, beam_size, slots * beam_size])
+
+        def step(ids: Any, index: Any, state: dict[str, Any], origins: Any) -> tuple:
+            x = embedding.token_vectors(ids) + positions[index]
+            mask = past(index, origins) if beam_size > 1 else None
+            where = {"cache_index": index * beam_size, "in_place_cache": True}
+            caches, attention = [], []
+            for block, cache in zip(self.decoder_blocks, state["caches"], strict=True):
+                x, *scores, cache = block(
+                    x,
+                    target_mask=mask,
+                    source_mask=state["source_mask"],
+                    cache=cache,
+                    return_attention_scores=with_attention,
+                    **(where if self.compiled else {}),
+                )
+                caches.append(cache)
+                attention.extend(scores)
+            x = self.normalized("decoder", x)
+            logits = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), projection)
+            logits = tf.reshape(logits, [-1, beam_size, logits.shape[-1]])
+            state = {**state, "caches": caches}
+            if with_attention:
+                return logits, state, tf.reduce_mean(attention[-1], axis=1)  # (B, K, Ts)
+            return logits, state
+
+        return step
