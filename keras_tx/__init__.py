@@ -13,10 +13,6 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# TensorFlow uses its oneDNN kernels by default on some processors only; on the others
-# (AMD's, say) they are there too, and training takes half the time with them.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
 _ROOMS = ("data", "decoding", "evaluation", "layers", "models", "serving", "text", "training")
 
 
@@ -51,4 +47,8 @@ def _register() -> None:
 # The command line answers `--help` without waiting for TensorFlow; its commands import
 # what they need.
 if not _is_command_line():
+    # TensorFlow uses its oneDNN kernels by default on some processors only; on the others
+    # (AMD's, say) they are there too, and training takes half the time with them. Translating
+    # is faster there without them, so that the command line asks for them in training only.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _register()

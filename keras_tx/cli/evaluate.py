@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keras_tx.cli.labelled_files import SEPARATOR, read_examples
 from keras_tx.cli.loading import load_model
 from keras_tx.cli.text_lines import print_json
 
@@ -29,6 +30,14 @@ from keras_tx.cli.text_lines import print_json
 )
 @click.option("--text-column", default="text", show_default=True, help="Of a table.")
 @click.option("--label-column", default="label", show_default=True, help="Of a table.")
+@click.option("--unquoted", is_flag=True, help='In a table, " is a character like any other.')
+@click.option(
+    "--separator",
+    metavar="TEXT",
+    default=SEPARATOR,
+    show_default=True,
+    help="Between the labels of a cell, for models that give several.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option(
     "--protocol",
@@ -38,30 +47,24 @@ from keras_tx.cli.text_lines import print_json
     help="Of translators: compare texts as they are, or lower-cased and tokenized as most "
     "papers on Multi30k do (needs sacremoses).",
 )
-def evaluate(
-    model: str,
-    data: str,
-    split: str,
-    text_column: str,
-    label_column: str,
-    batch_size: int,
-    protocol: str,
-) -> None:
+def evaluate(model: str, data: str, **options: Any) -> None:
     """Score a model on labelled texts or sentence pairs, as one JSON object."""
-    loaded = load_model(model)
-    print_json(_scores(loaded, data, split, text_column, label_column, batch_size, protocol))
+    print_json(_scores(load_model(model), data, **options))
 
 
 def _scores(
     model: Any,
     data: str,
+    *,
     split: str,
     text_column: str,
     label_column: str,
+    unquoted: bool,
+    separator: str,
     batch_size: int,
     protocol: str,
 ) -> dict[str, Any]:
-    from keras_tx.data import read_labelled, read_pairs
+    from keras_tx.data import read_pairs
     from keras_tx.data.readers_table import is_table
     from keras_tx.evaluation import evaluate_classifier, evaluate_translator
     from keras_tx.models import Translator
@@ -71,5 +74,6 @@ def _scores(
         return evaluate_translator(model, pairs, batch_size=batch_size, protocol=protocol)
     # Only a table may give the labels as numbers, or lack some of them.
     names = model.labels if is_table(data) else None
-    examples = read_labelled(data, split, text_column, label_column, label_names=names)
+    several = separator if model.multi_label else None
+    examples = read_examples(data, several, text_column, label_column, names, not unquoted, split)
     return evaluate_classifier(model, examples, batch_size=batch_size)

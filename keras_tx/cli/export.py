@@ -28,14 +28,61 @@ from keras_tx.cli.text_lines import print_line
     show_default=True,
     help="saved_model for TensorFlow Serving; ctranslate2 (translators only) for that engine.",
 )
-def export(model: str, output: str, format: str) -> None:
+@click.option(
+    "--weights",
+    type=click.Choice(["float32", "float16", "int8"]),
+    help="How a SavedModel stores weights: as they are (the default), or smaller and less exact.",
+)
+@click.option(
+    "--warm-up/--no-warm-up",
+    default=None,
+    help="Whether a SavedModel gets requests that the server runs before it takes others. "
+    "Default: if the extra serving is installed.",
+)
+@click.option(
+    "--xla",
+    is_flag=True,
+    default=None,
+    help="Have the server compile a translator's searches; it must then be started with "
+    "--xla_cpu_compilation_enabled. Default: a graph that runs on any server.",
+)
+def export(
+    model: str,
+    output: str,
+    format: str,
+    weights: str | None,
+    warm_up: bool | None,
+    xla: bool | None,
+) -> None:
     """Write a model for another program to run, and print where."""
+    options = {
+        name: value
+        for name, value in (("weights", weights), ("warm_up", warm_up), ("xla", xla))
+        if value is not None
+    }
+    if options and format != "saved_model":
+        name = next(iter(options)).replace("_", "-")
+        raise click.UsageError(f"--{name} expected --format saved_model. Received: {format}")
     if pathlib.Path(output).exists() and not pathlib.Path(output).is_dir():
         raise NotADirectoryError(f"expected a directory. Received: --output {output!r}, a file")
     try:
-        print_line(str(load_model(model).export(output, format=format)))
+        loaded = load_model(model, "Translator" if xla else None)
+        if format == "saved_model" and warm_up is None:
+            _say_without_warm_up()
+        print_line(str(loaded.export(output, format=format, **options)))
     except ImportError as error:  # A package of an extra: the message says which.
         raise click.ClickException(str(error)) from error
+
+
+def _say_without_warm_up() -> None:
+    from keras_tx.serving import can_warm_up
+
+    if not can_warm_up():
+        click.echo(
+            "No warm-up requests, for which the extra serving is needed: "
+            "pip install 'keras_tx[serving]'",
+            err=True,
+        )
 
 
 @click.command("check-export")
@@ -46,7 +93,22 @@ def export(model: str, output: str, format: str) -> None:
     help="The model whose outputs the export must give. Default: the one that the export "
     "names as its origin.",
 )
-def check_export(directory: str, model: str | None) -> None:
+@click.option(
+    "--runtime",
+    type=click.Choice(["python", "c", "tf-2.20"]),
+    default="python",
+    show_default=True,
+    help="What runs it: this TensorFlow's session loader from Python or from a C program "
+    "(needs a C compiler), or TensorFlow 2.20, of which the released TensorFlow Serving is "
+    "made (downloads about 700 MB once, into the user's cache).",
+)
+@click.option(
+    "--sentences",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Further texts to compare, one in a line.",
+)
+def check_export(directory: str, model: str | None, runtime: str, sentences: str | None) -> None:
     """Check that the export in DIR runs as TensorFlow Serving runs it.
 
     DIR is a base directory, whose newest version is checked, or that of one version. The exit
@@ -58,14 +120,27 @@ def check_export(directory: str, model: str | None) -> None:
 
     version = find_version(directory)
     loaded = load_model(model) if model else _origin(version)
-    report = run_check(version, model=loaded)
+    lines = pathlib.Path(sentences).read_text("utf-8").splitlines() if sentences else []
+    try:
+        report = run_check(version, model=loaded, runtime=runtime, sentences=lines)
+    except ImportError as error:  # A package of an extra: the message says which.
+        raise click.ClickException(str(error)) from error
     for problem in report.problems:
         click.echo(f"Error: {' '.join(problem.split())}", err=True)
     if not report.passed:
         click.echo(f"fail: {report.version_directory}", err=True)
         click.get_current_context().exit(FAILED)
     compared = f"largest difference {report.max_difference:.2g}" if loaded else "not compared"
-    print_line(f"pass: {report.version_directory}, {report.probes} probes, {compared}")
+    further = [
+        f"{count} {what}"
+        for count, what in (
+            (report.sentences, "sentences"),
+            (report.warm_up_requests, "warm-up requests"),
+        )
+        if count
+    ]
+    parts = [f"{report.probes} probes", *further, compared]
+    print_line(f"pass: {report.version_directory}, {', '.join(parts)}")
 
 
 def _origin(version: pathlib.Path) -> Any:

@@ -30,6 +30,7 @@ def _facts(model: Any, name_or_path: str) -> dict[str, Any]:
         facts["target_language"] = model.target_language
     else:
         facts["labels"] = list(model.labels)
+        facts["multi_label"], facts["temperature"] = model.multi_label, model.temperature
     return {
         **facts,
         "parameters": model.network.count_params(),

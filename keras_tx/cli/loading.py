@@ -27,11 +27,17 @@ def quiet_standard_error() -> Iterator[None]:
         os.close(kept)
 
 
-def start_tensorflow() -> None:
+def start_tensorflow(training: bool = False) -> None:
     """Imports TensorFlow and the models, without the messages of their start.
 
     TensorFlow writes of missing GPU libraries before it reads how much it shall write.
+
+    Args:
+        training: use oneDNN's kernels on all processors. They halve the time of a training;
+            a translation takes less without them where TensorFlow does not use them by itself.
     """
+    if training:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # The text models run on no other.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

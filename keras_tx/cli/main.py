@@ -14,6 +14,7 @@ from keras_tx.cli.errors import CommandGroup
 from keras_tx.cli.evaluate import evaluate
 from keras_tx.cli.export import check_export, export
 from keras_tx.cli.info import info
+from keras_tx.cli.serving_files import serving_files
 from keras_tx.cli.train import train
 from keras_tx.cli.translate import translate
 
@@ -31,5 +32,5 @@ def main(traceback: bool) -> None:
     # `traceback` is read by the group, which reports the errors.
 
 
-for command in (classify, translate, train, evaluate, export, check_export, info):
+for command in (classify, translate, train, evaluate, export, check_export, serving_files, info):
     main.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import click
 from keras_tx.cli.loading import load_model, start_tensorflow
 from keras_tx.cli.output_file import is_file_to_make
 from keras_tx.cli.resumable_output import ResumableOutput
+from keras_tx.cli.server_option import open_client, server_facts, server_option
 from keras_tx.cli.text_lines import text_options, transform_lines
 
 
@@ -34,6 +36,12 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     help="More favours longer translations, 0 the shortest. Default: the model's.",
 )
 @click.option(
+    "--xla",
+    is_flag=True,
+    help="Compile the search, which takes seconds for each size of batches; worth a try for "
+    "large files.",
+)
+@click.option(
     "--format",
     "line_format",
     type=click.Choice(["text", "jsonl"]),
@@ -53,11 +61,14 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     is_flag=True,
     help="Go on where a run of the same command stopped: its lines are in FILE.part.",
 )
+@server_option
 @text_options
 def translate(
     model: str,
+    server: str | None,
     beam_size: int | None,
     length_penalty: float | None,
+    xla: bool,
     line_format: str,
     n_best: int,
     resume: bool,
@@ -79,8 +90,23 @@ def translate(
     # What is not given is the model's to choose.
     choices = {"beam_size": beam_size, "length_penalty": length_penalty}
     choices = {name: value for name, value in choices.items() if value is not None}
+    if xla:
+        choices["jit_compile"] = True
+
+    if server is not None and choices:
+        raise click.UsageError(
+            "expected no search options with --server, where the export has decided them. "
+            f"Received: {', '.join(choices)}",
+            click.get_current_context(),
+        )
+
+    @functools.cache
+    def client() -> Any:
+        return open_client(server, model, batch_size)
 
     def prepare() -> Callable[[list[str]], list[str]]:
+        if server is not None:
+            return _through(client(), line_format, n_best)
         translator = load_model(model, "Translator")
         if line_format == "text":
             return lambda chunk: translator.translate(chunk, batch_size=batch_size, **choices)
@@ -93,12 +119,20 @@ def translate(
 
     def settings() -> dict[str, Any]:
         # Not the batch size: it changes no translation, and less may be what a retry needs.
-        return {"model": _model_facts(model), **choices, "format": line_format, "n-best": n_best}
+        facts = _model_facts(model) if server is None else server_facts(client())
+        return {"model": facts, **choices, "format": line_format, "n-best": n_best}
 
     resumable = None
     if not texts and is_file_to_make(output_path):
         resumable = ResumableOutput(output_path, resume, settings)
     transform_lines(texts, input_path, output_path, prepare, resumable)
+
+
+def _through(client: Any, line_format: str, n_best: int) -> Callable[[list[str]], list[str]]:
+    """What a server does with texts."""
+    if line_format == "text":
+        return client.translate
+    return lambda chunk: [_json_line(found) for found in client.translate_n_best(chunk, n_best)]
 
 
 def _check_choices(

@@ -7,6 +7,11 @@ from keras_tx.data.batching import TokenBatches, batch_dataset
 from keras_tx.data.download import DATASETS, Dataset, DownloadError, download
 from keras_tx.data.examples import LabelledTexts, SentencePairs
 from keras_tx.data.mixing import mix
+from keras_tx.data.multi_labelled import (
+    MultiLabelledTexts,
+    read_multi_labelled_table,
+    split_multi_labelled,
+)
 from keras_tx.data.readers_labelled import (
     read_imdb,
     read_imdb_unlabelled,
@@ -24,6 +29,7 @@ __all__ = [
     "Dataset",
     "DownloadError",
     "LabelledTexts",
+    "MultiLabelledTexts",
     "SentencePairs",
     "TokenBatches",
     "TokenSequences",
@@ -35,11 +41,13 @@ __all__ = [
     "read_labelled",
     "read_labelled_folder",
     "read_labelled_table",
+    "read_multi_labelled_table",
     "read_pairs",
     "read_parallel",
     "read_tab_pairs",
     "sample_pairs",
     "sample_reviews",
     "split_labelled",
+    "split_multi_labelled",
     "split_pairs",
 ]

@@ -1,9 +1,13 @@
-"""Archives read member by member; nothing is ever unpacked to disk."""
+"""Archives read member by member; nothing is ever unpacked to disk.
+
+An archive may come from a stranger: what it claims is compared with what it holds.
+"""
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import pathlib
@@ -18,6 +22,8 @@ from keras_tx.data.text_files import decode_text, existing_file
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\0", lzma.open), (b"BZh", bz2.open))
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _CHUNK = 1 << 20
+# Text shrinks to a tenth, seldom to a fiftieth: what unpacks to much more was made to.
+_LARGEST_RATIO, _ALWAYS_FINE = 200, 256 << 20
 
 
 def read_tar_members(
@@ -26,7 +32,8 @@ def read_tar_members(
     """Streams the wanted files out of a tar archive, plain or compressed (gz, xz, bz2).
 
     The archive is read to its end and its checksums are verified on the way, so that one cut
-    short is an error and not a smaller corpus.
+    short is an error and not a smaller corpus. One that unpacks to more than 200 times its size
+    (and more than 256 MiB) is an error too, before it fills the memory.
 
     Args:
         path: the archive; its compression is recognised by content, not by name.
@@ -68,12 +75,52 @@ def read_tar_members(
 
 
 def _tar_members(file: IO[bytes], wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    with _decompressed(file) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+    with (
+        _decompressed(file) as unpacked,
+        _Bounded(unpacked, _most_bytes(os.fstat(file.fileno()).st_size)) as stream,
+        tarfile.open(fileobj=stream, mode="r:") as tar,
+    ):
+        offset = -1
         while (member := tar.next()) is not None:
             tar.members.clear()  # tarfile would keep the headers of all members in memory
+            if tar.offset <= offset:
+                raise tarfile.ReadError(f"a size below zero at offset {offset}")
+            offset = tar.offset
+            if member.issparse():
+                raise tarfile.ReadError(f"a sparse file, {member.name!r}")
             if member.isfile() and wanted(member.name):
                 yield member.name, tar.extractfile(member).read()
         _check_tar_end(stream, tar.offset)
+
+
+def _most_bytes(size: int) -> int:
+    """To how much an archive of this size may unpack."""
+    return max(_ALWAYS_FINE, _LARGEST_RATIO * size)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream of which no more than a number of bytes is read."""
+
+    def __init__(self, stream: IO[bytes], most: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._most = most
+
+    def read(self, size: int = -1) -> bytes:
+        self._check(self._stream.tell() + max(size, 0))
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET:
+            self._check(offset)
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def _check(self, position: int) -> None:
+        if position > self._most:
+            raise tarfile.ReadError(f"more than {self._most:,} bytes when unpacked")
 
 
 def _decompressed(file: IO[bytes]) -> IO[bytes]:
@@ -130,7 +177,7 @@ def read_zip_text(path: str | os.PathLike) -> str:
         try:
             with zipfile.ZipFile(file) as archive:
                 names = [name for name in archive.namelist() if _is_text_member(name)]
-                data = archive.read(names[0]) if len(names) == 1 else b""
+                data = _read_member(archive, names[0]) if len(names) == 1 else b""
         except (zipfile.BadZipFile, RuntimeError, *_DAMAGE) as error:
             # RuntimeError: the archive is encrypted or compressed in a way unknown to Python.
             raise ValueError(
@@ -142,6 +189,15 @@ def read_zip_text(path: str | os.PathLike) -> str:
             f"{len(names)}: {names[:5]!r}"
         )
     return decode_text(data, f"{path}/{names[0]}")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    member = archive.getinfo(name)
+    if member.file_size > _most_bytes(member.compress_size):
+        raise zipfile.BadZipFile(
+            f"{name!r}, {member.compress_size:,} bytes, unpacks to {member.file_size:,}"
+        )
+    return archive.read(member)
 
 
 def _is_text_member(name: str) -> bool:

@@ -49,6 +49,29 @@ def read_labelled_table(
     >>> read_labelled_table(path)
     LabelledTexts(texts=['I smiled.', 'I slept.'], labels=[1, 0], label_names=('bad', 'good'))
     """
+    lines, texts, values = read_table_columns(path, text_column, label_column, quoted)
+    if "" in values:
+        line = lines[values.index("")]
+        raise ValueError(f"Expected a label in each row. Received: {path}, line {line}, with none")
+    names = sorted(set(values)) if label_names is None else label_names
+    return LabelledTexts(texts, _label_numbers(values, names, lines, path), tuple(names))
+
+
+def read_table_columns(
+    path: str | os.PathLike, text_column: str, label_column: str, quoted: bool = True
+) -> tuple[list[int], list[str], list[str]]:
+    """Two columns of a table with a header line, as they stand there.
+
+    Args:
+        path, text_column, label_column, quoted: see `read_labelled_table`.
+
+    Returns:
+        For each row its line, its text, and its label without white space around it.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, ValueError: as `read_labelled_table`, but for what
+            is wrong with labels.
+    """
     path = existing_file(path)
     if not is_table(path):
         raise ValueError(f"Expected a .csv or .tsv file, or its .gz. Received: path={str(path)!r}")
@@ -69,11 +92,7 @@ def read_labelled_table(
         values.append(row[label_index].strip())
     if not texts:
         raise ValueError(f"Expected a table. Received: {path} with no examples")
-    if "" in values:
-        line = lines[values.index("")]
-        raise ValueError(f"Expected a label in each row. Received: {path}, line {line}, with none")
-    names = sorted(set(values)) if label_names is None else label_names
-    return LabelledTexts(texts, _label_numbers(values, names, lines, path), tuple(names))
+    return lines, texts, values
 
 
 def is_table(path: str | os.PathLike) -> bool:

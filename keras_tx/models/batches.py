@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_tx.data import (
     LabelledTexts,
+    MultiLabelledTexts,
     SentencePairs,
     TokenBatches,
     TokenSequences,
@@ -36,6 +37,9 @@ def token_sequences(
 class LabelledBatches:
     """Labelled texts as batches `(ids (B, T), labels (B,))`.
 
+    The labels of `MultiLabelledTexts` are ones among zeros, `(B, C)`. Where `weights` are set,
+    an array of the labels' shape, a batch has them as a third part.
+
     Args:
         examples: texts and labels.
         encode: packs texts into `(ids, lengths)`.
@@ -45,13 +49,15 @@ class LabelledBatches:
 
     def __init__(
         self,
-        examples: LabelledTexts,
+        examples: LabelledTexts | MultiLabelledTexts,
         encode: Callable[[Sequence[str]], tuple[tf.Tensor, tf.Tensor]],
         tokens_per_batch: int,
         seed: int | None = None,
     ) -> None:
         self.sequences = token_sequences(examples.texts, lambda texts: _ragged(*encode(texts)))
-        self.labels = np.asarray(examples.labels, "int32")
+        several = isinstance(examples, MultiLabelledTexts)
+        self.labels = examples.matrix() if several else np.asarray(examples.labels, "int32")
+        self.weights: np.ndarray | None = None
         self.plan = TokenBatches(
             self.sequences.lengths, tokens_per_batch, shuffle=seed is not None, seed=seed or 0
         )
@@ -61,11 +67,14 @@ class LabelledBatches:
 
     def dataset(self, first_step: int | None = None) -> tf.data.Dataset:
         """One pass, or the endless stream from a step on."""
-        signature = (IDS, tf.TensorSpec([None], tf.int32))
+        arrays = [array for array in (self.labels, self.weights) if array is not None]
+        shapes = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
+        signature = (IDS, *shapes)
         return batch_dataset(self.plan, self._assemble, signature, first_step)
 
     def _assemble(self, rows: np.ndarray) -> Any:
-        return self.sequences.padded(rows), self.labels[rows]
+        batch = self.sequences.padded(rows), self.labels[rows]
+        return batch if self.weights is None else (*batch, self.weights[rows])
 
 
 class PairBatches:

@@ -8,6 +8,7 @@ import zipfile
 
 import keras
 
+from keras_tx.models.model_file import check_model_file
 from keras_tx.models.text_model import TextModel
 
 MODELS_VARIABLE = "KERAS_TX_MODELS"
@@ -55,6 +56,9 @@ def find_model(name_or_path: str | os.PathLike) -> pathlib.Path:
 def load(name_or_path: str | os.PathLike) -> TextModel:
     """Load a text model that `save` wrote.
 
+    The file is looked at first (`check_model_file`): it may come from a stranger, and nothing
+    in it is run, unpacked elsewhere, or allocated beyond what it holds.
+
     Args:
         name_or_path: a `.keras` file, a directory `NAME` with `NAME.keras` in it, or the
             name of a shipped model such as `"sentiment_imdb"`.
@@ -73,9 +77,10 @@ def load(name_or_path: str | os.PathLike) -> TextModel:
         FileNotFoundError: expected a .keras file or one of the models ...
     """
     path = find_model(name_or_path)
-    if not zipfile.is_zipfile(path):
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise ValueError(f"expected a .keras file (a zip archive). Received: {str(path)!r}")
     try:
+        check_model_file(path)
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the damage happens to hit.
         reason = str(error).strip().splitlines()[:1]
@@ -83,16 +88,24 @@ def load(name_or_path: str | os.PathLike) -> TextModel:
             f"expected a model saved by keras_tx. Received: {str(path)!r}, which cannot be "
             f"loaded ({type(error).__name__}: {' '.join(reason)[:200]})"
         ) from error
-    if not isinstance(model, TextModel):
-        raise ValueError(
-            "expected a text model of keras_tx. "
-            f"Received: {str(path)!r}, which holds a {type(model).__name__}"
-        )
     # Keras goes on without a word when a tokenizer cannot read its vocabulary.
     if not all(tokenizer.is_fitted for tokenizer in model.tokenizers()):
         raise ValueError(
             f"expected a model saved by keras_tx. Received: {str(path)!r}, in which a tokenizer's "
             "vocabulary is missing or damaged"
         )
+    for tokenizer, size in zip(model.tokenizers(), _vocabulary_sizes(model), strict=False):
+        if size < tokenizer.vocabulary_size:
+            raise ValueError(
+                f"expected a model saved by keras_tx. Received: {str(path)!r}, in which a "
+                f"tokenizer has {tokenizer.vocabulary_size:,} tokens and the network {size:,}"
+            )
     model.origin = str(path.resolve())
     return model
+
+
+def _vocabulary_sizes(model: TextModel) -> list[int]:
+    """How many ids the network knows, for each tokenizer."""
+    names = ("vocabulary_size", "source_vocabulary_size", "target_vocabulary_size")
+    sizes = (getattr(model, name, None) for name in names)
+    return [size for size in sizes if size]

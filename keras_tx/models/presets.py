@@ -13,14 +13,16 @@ CLASSIFIER_PRESETS: dict[str, dict[str, Any]] = {
         "num_layers": 1,
         "sequence_length": 128,
     },
-    # One encoder beside linear n-grams: what 20,000 reviews can teach.
+    # One encoder beside linear n-grams: what 20,000 reviews can teach. The table of the n-grams
+    # takes 2 MB for two classes, and for more 2 MB a class.
     "small": {
         "embed_dim": 128,
         "dense_dim": 256,
         "num_heads": 4,
         "num_layers": 1,
         "sequence_length": 400,
-        "ngram_buckets": 400_000,
+        "ngram_buckets": 2**20,
+        "ngram_dtype": "float16",
     },
     # The 2nd edition's encoder with positions (listing 11.25), post-norm, one layer.
     "book": {

@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_tx.data import LabelledTexts
-from keras_tx.models.batches import LabelledBatches
-from keras_tx.models.networks import classification_network
+from keras_tx.models.attribution import attributed, explain
+from keras_tx.models.classification_network import classification_network
+from keras_tx.models.classifier_fitting import fit_ngrams, fit_temperature, weigh_branches
+from keras_tx.models.classifier_training import fit_classifier
+from keras_tx.models.from_backbone import classifier_from_backbone
 from keras_tx.models.presets import CLASSIFIER_PRESETS, preset_arguments
 from keras_tx.models.text_model import TextModel, check_vocabulary
+from keras_tx.serving.label_choice import checked_threshold, choose_labels
+from keras_tx.serving.results import Classification
 from keras_tx.text import Tokenizer, pack
-from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
-
-
-class Classification(NamedTuple):
-    """The result for one text.
-
-    Attributes:
-        label: the most probable label.
-        score: its probability.
-        scores: label -> probability, for all labels.
-
-    Example:
-        >>> from keras_tx.models import Classification
-        >>> Classification("positive", 0.9, {"negative": 0.1, "positive": 0.9}).label
-        'positive'
-    """
-
-    label: str
-    score: float
-    scores: dict[str, float]
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
 class TextClassifier(TextModel):
-    """Gives each text one of several labels.
+    """Gives each text one of several labels, or any number of them.
+
+    The network's logits, divided by the `temperature`, become probabilities: by a softmax, or,
+    with `multi_label`, each by itself by a sigmoid.
 
     Args:
         tokenizer: a fitted `Tokenizer`.
-        labels: names of the classes, in the order of their numbers.
-        sequence_length: the most tokens of a text; of a longer one, head and tail are
-            kept. Default 400.
+        labels: names of the classes, in the order of their numbers: two or more, or, with
+            `multi_label`, one or more.
+        multi_label: whether a text may have several labels, or none. Default `False`.
+        temperature: above 1 it makes scores less sure. Default 1; `fit` finds it.
+        sequence_length: the most tokens of a text that the encoders read; of a longer one,
+            head and tail are kept. Default 400.
+        ngram_sequence_length: likewise for the n-grams, if the network has them.
+            Default 4096.
         vocabulary_size: number of token ids. Default: the tokenizer's.
         **network: further arguments of `classification_network`.
 
     Raises:
-        ValueError: for fewer than two labels, labels given twice, sizes that do not fit.
+        ValueError: for too few labels, labels given twice or empty, a temperature or sizes that
+            do not fit.
 
     Example:
         >>> from keras_tx.models import TextClassifier
@@ -67,19 +61,31 @@ class TextClassifier(TextModel):
         tokenizer: Tokenizer,
         labels: Sequence[str],
         sequence_length: int = 400,
+        ngram_sequence_length: int = 4096,
         vocabulary_size: int | None = None,
+        multi_label: bool = False,
+        temperature: float = 1.0,
         name: str | None = None,
         **network: Any,
     ) -> None:
         super().__init__(name=name)
         labels = [str(label) for label in labels]
-        if len(labels) < 2 or len(set(labels)) != len(labels):
+        fewest = 1 if multi_label else 2
+        if len(labels) < fewest or len(set(labels)) != len(labels) or "" in labels:
             raise ValueError(
-                f"labels expected two or more different names. Received: labels={labels!r}"
+                f"labels expected {'one' if multi_label else 'two'} or more different names. "
+                f"Received: labels={labels!r}"
+            )
+        if not 0 < temperature < math.inf:
+            raise ValueError(
+                f"temperature expected a positive number. Received: temperature={temperature!r}"
             )
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
+        self.multi_label = multi_label
+        self.temperature = float(temperature)
         self.sequence_length = sequence_length
+        self.ngram_sequence_length = ngram_sequence_length
         self.vocabulary_size = vocabulary_size or tokenizer.vocabulary_size
         check_vocabulary("vocabulary_size", self.vocabulary_size, tokenizer)
         self.network_arguments = dict(network)
@@ -91,156 +97,119 @@ class TextClassifier(TextModel):
         """A classifier with the arguments of a preset (`"tiny"`, `"small"`, `"book"`)."""
         return cls(tokenizer, **preset_arguments(CLASSIFIER_PRESETS, preset, changes))
 
-    def build_network(self, dtype: Any = None) -> keras.Model:
-        """A new network of this model's shape."""
-        return classification_network(
-            vocabulary_size=self.vocabulary_size,
-            num_classes=len(self.labels),
-            sequence_length=self.sequence_length,
-            dtype=dtype,
+    @property
+    def has_ngrams(self) -> bool:
+        """Whether the network has the branch of n-grams."""
+        return bool(self.network_arguments.get("ngram_buckets"))
+
+    def build_network(self, dtype: Any = None, **changes: Any) -> keras.Model:
+        """A new network of this model's shape, or with changed arguments."""
+        arguments = {
+            "vocabulary_size": self.vocabulary_size,
+            "num_classes": len(self.labels),
+            "sequence_length": self.sequence_length,
+            "multi_label": self.multi_label,
             **self.network_arguments,
-        )
+            **changes,
+        }
+        return classification_network(dtype=dtype, **arguments)
+
+    def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
+        # Gradients are for the encoders alone: see `fit_ngrams`.
+        deep = keras.Model(self.network.input, self.network.get_layer("logits").output)
+        return deep, self.build_network(dtype=precision, ngram_buckets=0)
 
     def tokenizers(self) -> list[Tokenizer]:
         """The tokenizer, in a list."""
         return [self.tokenizer]
 
-    def _pack(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def pack_for_encoders(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Texts to `(ids, lengths)`, cut to what the encoders read."""
+        return self._pack(texts, self.sequence_length)
+
+    def pack_whole(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Texts to `(ids, lengths)`, cut to what the whole network reads."""
+        longest = self.ngram_sequence_length if self.has_ngrams else 0
+        return self._pack(texts, max(self.sequence_length, longest))
+
+    def _pack(self, texts: Any, sequence_length: int) -> tuple[tf.Tensor, tf.Tensor]:
         # The end id makes an empty text a sequence of one token.
         return pack(
             self.tokenizer.tokenize(texts),
-            self.sequence_length,
+            sequence_length,
             end_id=self.tokenizer.end_id,
             truncation="head_tail",
         )
 
     def _classify(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, _ = self._pack(text)
-        scores = tf.nn.softmax(self.network(ids, training=False), axis=-1)
+        ids, _ = self.pack_whole(text)
+        logits = self.network(ids, training=False) / self.temperature
+        scores = tf.sigmoid(logits) if self.multi_label else tf.nn.softmax(logits, axis=-1)
         best = tf.argmax(scores, axis=-1)
-        return {
+        outputs = {
             "label": tf.gather(tf.constant(self.labels), best),
             "score": tf.reduce_max(scores, axis=-1),
             "scores": scores,
+            # What the scores are of: a client knows nothing else of the model.
+            "labels": tf.repeat(tf.constant([self.labels]), tf.shape(scores)[0], axis=0),
         }
+        if self.multi_label:
+            outputs["multi_label"] = tf.fill(tf.shape(best), True)
+        return outputs
+
+    def _explain(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return attributed(self, text)
 
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """`serving_default`: `text` -> `label`, `score`, `scores` (in the labels' order)."""
-        return {"serving_default": (self._classify, [tf.TensorSpec([None], tf.string, "text")])}
+        """`serving_default`: `text` -> `label`, `score`, and `scores` of all `labels`; of a
+        model that gives several also `multi_label`. `explain`: `text` -> `tokens` with their
+        `attributions` and `lengths`, `label`, `score`, `logit`, `baseline_logit`."""
+        text = [tf.TensorSpec([None], tf.string, "text")]
+        return {"serving_default": (self._classify, text), "explain": (self._explain, text)}
 
-    def classify(self, texts: Sequence[str], batch_size: int = 32) -> list[Classification]:
+    def classify(
+        self, texts: Sequence[str], batch_size: int = 32, threshold: float | None = None
+    ) -> list[Classification]:
         """Classify texts.
 
         Args:
             texts: any number of strings.
             batch_size: how many at once. Default 32.
+            threshold: the probability that a label must reach. The classifier abstains, with
+                the label `""`, where none does. Default: 0.5 with `multi_label`; otherwise
+                the best label counts, whatever its probability.
 
         Returns:
             One `Classification` a text, in order.
 
         Raises:
             TypeError: when `texts` is not a list of `str`.
+            ValueError: when `threshold` is not from 0 to 1, or `batch_size` not positive.
         """
+        checked_threshold(threshold)  # A wrong one shows also where there are no texts.
         results: list[Any] = [None] * len(texts)
         for rows, outputs in self._run_sorted("serving_default", texts, batch_size):
-            for place, row in enumerate(rows):
-                scores = dict(zip(self.labels, outputs["scores"][place].tolist(), strict=True))
-                label = outputs["label"][place].decode()
-                results[row] = Classification(label, scores[label], scores)
+            for row, chances in zip(rows, outputs["scores"].tolist(), strict=True):
+                scores = dict(zip(self.labels, chances, strict=True))
+                results[row] = choose_labels(scores, threshold, self.multi_label)
         return results
 
-    def fit(
-        self,
-        train: LabelledTexts,
-        validation: LabelledTexts,
-        *,
-        epochs: int = 5,
-        tokens_per_batch: int = 8192,
-        learning_rate: float = 1e-3,
-        warmup_steps: int = 200,
-        weight_decay: float = 0.01,
-        label_smoothing: float = 0.05,
-        rounds_per_epoch: int = 1,
-        precision: str = "float32",
-        seed: int = 0,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        **options: Any,
-    ) -> list[dict[str, float]]:
-        """Train on labelled texts, and keep the weights that validate best.
-
-        Args:
-            train, validation: texts with the same label names as the model's.
-            epochs: passes over the training texts. Default 5.
-            tokens_per_batch: the most padded tokens in a batch. Default 8192.
-            learning_rate: the peak of a warm-up and cosine schedule. Default 1e-3.
-            warmup_steps: steps up to the peak. Default 200.
-            weight_decay: of AdamW. Default 0.01.
-            label_smoothing: of the loss. Default 0.05.
-            rounds_per_epoch: validations an epoch. Default 1.
-            precision: dtype policy in training, e.g. `"mixed_bfloat16"`. The model
-                itself stays in float32. Default `"float32"`.
-            seed: of shuffling and dropout. Default 0.
-            callbacks: further Keras callbacks.
-            **options: of `keras_tx.training.TrainingOptions`, such as `directory`,
-                `resume`, `max_minutes`, `patience`, `average`.
-
-        Returns:
-            The history: one dictionary a round (see `fit_network`).
-
-        Raises:
-            ValueError: when label names differ, or an option does not fit.
-        """
-        for examples in (train, validation):
-            if tuple(examples.label_names) != self.labels:
-                raise ValueError(
-                    f"examples expected the labels {self.labels}. "
-                    f"Received: {tuple(examples.label_names)}"
-                )
-        keras.utils.set_random_seed(seed)
-        training = LabelledBatches(train, self._pack, tokens_per_batch, seed)
-        held_out = LabelledBatches(validation, self._pack, 2 * tokens_per_batch)
-        steps = epochs * len(training)
-        warmup_steps = min(warmup_steps, max(steps // 4, 1))
-        schedule = keras.optimizers.schedules.CosineDecay(
-            learning_rate / warmup_steps,
-            max(steps - warmup_steps, 1),
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        )
-        # In a short training the average must not reach back to its beginning.
-        momentum = min(0.995, max(0.0, 1 - 10 / steps))
-        settings = {"average": "ema", "ema_momentum": momentum, **options}
-        options = TrainingOptions(
-            total_steps=steps,
-            steps_per_round=max(len(training) // rounds_per_epoch, 1),
-            **settings,
-        )
-        optimizer = keras.optimizers.AdamW(
-            schedule,
-            weight_decay=weight_decay,
-            global_clipnorm=options.clip_norm,
-            use_ema=options.average == "ema",
-            ema_momentum=options.ema_momentum,
-            ema_overwrite_frequency=None,
-        )
-        with self._training_network(precision) as network:
-            return fit_network(
-                network,
-                training.dataset,
-                held_out.dataset(),
-                loss=TokenCrossentropy(label_smoothing),
-                optimizer=optimizer,
-                options=options,
-                metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-                callbacks=callbacks,
-            )
+    from_backbone = classmethod(classifier_from_backbone)
+    explain = explain
+    fit = fit_classifier
+    fit_ngrams = fit_ngrams
+    fit_temperature = fit_temperature
+    weigh_branches = weigh_branches
 
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "labels": list(self.labels),
+            "multi_label": self.multi_label,
+            "temperature": self.temperature,
             "sequence_length": self.sequence_length,
+            "ngram_sequence_length": self.ngram_sequence_length,
             "vocabulary_size": self.vocabulary_size,
             **self.network_arguments,
         }

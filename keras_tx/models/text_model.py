@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tx.serving import export_saved_model
+from keras_tx.serving import can_warm_up, export_saved_model
 from keras_tx.text import Tokenizer
 
 # A twin in pure half precision would lose its small updates.
@@ -81,7 +81,9 @@ class TextModel(keras.Model, abc.ABC):
         finally:
             beside.unlink(missing_ok=True)
 
-    def export(self, directory: str | os.PathLike, format: str = "saved_model") -> pathlib.Path:
+    def export(
+        self, directory: str | os.PathLike, format: str = "saved_model", **options: Any
+    ) -> pathlib.Path:
         """Write the model for another program to run.
 
         Args:
@@ -90,6 +92,12 @@ class TextModel(keras.Model, abc.ABC):
             format: `"saved_model"` (default): graph functions from strings to strings. A
                 translator also knows `"ctranslate2"`: its network for that engine, which takes
                 tokens.
+            **options: of the format. A SavedModel takes `warm_up` (default `None`: with the
+                server's warm-up requests if the extra `serving` is installed; `True` asks for
+                them, `False` leaves them out) and `weights`, how weights are stored:
+                `"float32"` (default), `"float16"` or `"int8"`; that of a translator also `xla`:
+                whether the server is to compile the searches, for which it must be started with
+                `--xla_cpu_compilation_enabled` (default `False`: it runs on any server).
 
         Returns:
             The directory of the exported model.
@@ -102,12 +110,24 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"format expected one of {tuple(formats)}. Received: format={format!r}"
             )
-        return formats[format](directory)
+        return formats[format](directory, **options)
 
-    def _export_saved_model(self, directory: str | os.PathLike) -> pathlib.Path:
-        resources = [tokenizer.graph_resources for tokenizer in self.tokenizers()]
-        facts = {"keras_tx": installed_version(), "model": self.origin}
-        return export_saved_model(self.signatures(), directory, resources=resources, facts=facts)
+    def _export_saved_model(
+        self,
+        directory: str | os.PathLike,
+        warm_up: bool | None = None,
+        weights: str = "float32",
+        **facts: Any,
+    ) -> pathlib.Path:
+        return export_saved_model(
+            self.signatures(),
+            directory,
+            resources=[tokenizer.graph_resources for tokenizer in self.tokenizers()],
+            facts={"keras_tx": installed_version(), "model": self.origin, **facts},
+            warm_up=can_warm_up() if warm_up is None else warm_up,
+            weights=weights,
+            variables=self.network.weights,
+        )
 
     def _further_formats(self) -> dict[str, Callable]:
         """Name -> what writes it to a directory, of the formats that a subclass knows besides."""
@@ -124,12 +144,16 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
             )
-        twin = self.build_network(dtype=precision)
-        twin.set_weights(self.network.get_weights())
+        part, twin = self._trained_part(precision)
+        twin.set_weights(part.get_weights())
         yield twin
-        self.network.set_weights(twin.get_weights())
+        part.set_weights(twin.get_weights())
         self.origin = None
         self._forget_graphs()
+
+    def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
+        """What of the network gradients train, and a new network of the same weights for it."""
+        return self.network, self.build_network(dtype=precision)
 
     def _forget_graphs(self) -> None:
         self.__dict__.pop("_graphs", None)

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tx.data import TokenBatches
-from keras_tx.decoding.beam_state import NOTHING
 from keras_tx.models.decoding_options import DecodingOptions
 from keras_tx.models.text_model import check_texts
 from keras_tx.models.translation_functions import TranslationFunctions
-from keras_tx.models.translation_results import Alignment, Hypothesis, TranslationScore
-from keras_tx.text import Tokenizer, split_texts
+from keras_tx.serving.joined_hypotheses import join_hypotheses
+from keras_tx.serving.results import Alignment, Hypothesis, TranslationScore
+from keras_tx.text import SplitText, Tokenizer, split_texts
 
 # Longer pieces are split into sentences: models learn from sentences and short texts.
 SPLIT_TOKENS = 80
@@ -72,8 +72,7 @@ class TranslationMethods:
             check_paired("prefixes", prefixes, texts)
             pieces, splits = list(texts), None
         else:
-            limit = min(SPLIT_TOKENS, self.sequence_length - 1)
-            splits = split_texts(texts, limit, self.tokenizer.lengths)
+            splits = self._split(texts)
             pieces = [piece for split in splits for piece in split.pieces]
         translations = [""] * len(pieces)
         for rows in self._batched(pieces, batch_size, tokens_per_batch):
@@ -101,8 +100,11 @@ class TranslationMethods:
     ) -> list[list[Hypothesis]]:
         """The `n_best` best translations of each text, the best first.
 
+        Texts are split as by `translate`. The hypotheses of one in several pieces are the best
+        combinations of its pieces' hypotheses; their scores are the sums.
+
         Args:
-            texts: sentences; each is translated as a whole, and cut at `sequence_length`.
+            texts: any number of texts.
             n_best: how many. The beam is at least as large.
             batch_size, tokens_per_batch, **decoding: as for `translate`.
 
@@ -118,17 +120,18 @@ class TranslationMethods:
         options = self._decoding(decoding)
         options = dataclasses.replace(options, beam_size=max(options.beam_size, n_best))
         check_texts(texts)
-        results: list[list[Hypothesis]] = [[] for _ in texts]
-        for rows in self._batched(texts, batch_size, tokens_per_batch):
-            found = self._run("n_best", options, n_best, text=as_strings(texts, rows))
-            parts = (found[name] for name in ("translations", "scores", "log_probabilities"))
-            for row, *columns in zip(rows, *parts, strict=True):
-                results[row] = [
-                    Hypothesis(text.decode("utf-8", errors="replace"), float(score), float(sum_))
-                    for text, score, sum_ in zip(*columns, strict=True)
-                    if score > NOTHING / 2
-                ]
-        return results
+        splits = self._split(texts)
+        pieces = [piece for split in splits for piece in split.pieces]
+        results: list[list[Hypothesis]] = [[] for _ in pieces]
+        for rows in self._batched(pieces, batch_size, tokens_per_batch):
+            found = self._run("n_best", options, n_best, text=as_strings(pieces, rows))
+            for place, row in enumerate(rows):
+                outputs = {name: value[place] for name, value in found.items()}
+                results[row] = Hypothesis.all_from_row(outputs)
+        rest = iter(results)
+        return [
+            join_hypotheses(split, [next(rest) for _ in split.pieces], n_best) for split in splits
+        ]
 
     def score(
         self, texts: Sequence[str], translations: Sequence[str], *, batch_size: int = 64
@@ -186,6 +189,10 @@ class TranslationMethods:
             for place, row in enumerate(rows):
                 results[row] = from_row({name: value[place] for name, value in outputs.items()})
         return results
+
+    def _split(self, texts: Sequence[str]) -> list[SplitText]:
+        limit = min(SPLIT_TOKENS, self.sequence_length - 1)
+        return split_texts(texts, limit, self.tokenizer.lengths)
 
     def _decoding(self, changes: dict[str, Any]) -> DecodingOptions:
         """The model's options with changes; `None` stands for no change."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -137,6 +139,19 @@ class Translator(TranslationMethods, TextModel):
             "score": (functions.score, [text, translation]),
             "align": (functions.align, [text, translation]),
         }
+
+    def _export_saved_model(
+        self, directory: str | os.PathLike, xla: bool = False, **options: Any
+    ) -> pathlib.Path:
+        decoding = self.decoding
+        # Whatever this model does here: what is exported runs everywhere unless told otherwise.
+        self.decoding = dataclasses.replace(decoding, jit_compile=xla)
+        try:
+            return super()._export_saved_model(
+                directory, **options, **({"xla": True} if xla else {})
+            )
+        finally:
+            self.decoding = decoding
 
     def _further_formats(self) -> dict[str, Callable]:
         return translator_formats(self)

@@ -1,11 +1,21 @@
-"""Strings <-> ids, inside the TensorFlow graph: tokenizers and packing."""
+"""Strings <-> ids, inside the TensorFlow graph: tokenizers and packing.
 
-from keras_tx.text.packing import pack
-from keras_tx.text.sentencepiece_tokenizer import SentencePieceTokenizer
+What works on plain strings comes in at once, the rest with TensorFlow at its first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from keras_tx.text.sentences import sentence_ends
 from keras_tx.text.splitting import SplitText, split_texts
-from keras_tx.text.tokenizer import Tokenizer
-from keras_tx.text.word_tokenizer import WordTokenizer
+
+if TYPE_CHECKING:
+    from keras_tx.text.packing import pack
+    from keras_tx.text.sentencepiece_tokenizer import SentencePieceTokenizer
+    from keras_tx.text.tokenizer import Tokenizer
+    from keras_tx.text.word_tokenizer import WordTokenizer
 
 __all__ = [
     "SentencePieceTokenizer",
@@ -16,3 +26,18 @@ __all__ = [
     "sentence_ends",
     "split_texts",
 ]
+_WITH_TENSORFLOW = {
+    "pack": "packing",
+    "SentencePieceTokenizer": "sentencepiece_tokenizer",
+    "Tokenizer": "tokenizer",
+    "WordTokenizer": "word_tokenizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TENSORFLOW:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # All of them at once: Keras must know each tokenizer to load a model with it.
+    for public, file in _WITH_TENSORFLOW.items():
+        globals()[public] = getattr(importlib.import_module(f"{__name__}.{file}"), public)
+    return globals()[name]

@@ -31,8 +31,8 @@ class RDropCrossentropy(TokenCrossentropy):
         label_smoothing, padding_id: as of `TokenCrossentropy`.
 
     Call arguments:
-        y_true: integer labels `(B, T)`.
-        y_pred: logits `(2 B, T, N)`, or `(B, T, N)`.
+        y_true: integer labels `(B, T)`, or `(B,)` of whole texts.
+        y_pred: logits `(2 B, T, N)`, or `(B, T, N)`; for whole texts without `T`.
         sample_weight: weights `(B, T)` or `(B,)`, or `None`.
 
     Returns:
@@ -101,10 +101,11 @@ def inputs_twice(dataset: Any) -> Any:
     """A dataset of `(inputs, labels)` with the inputs of each batch twice, one below the other.
 
     Args:
-        dataset: a `tf.data.Dataset` of `(inputs, labels)`; inputs may be nested.
+        dataset: a `tf.data.Dataset` of `(inputs, labels)` or `(inputs, labels, weights)`;
+            inputs may be nested.
 
     Returns:
-        The dataset, prefetching: inputs `(2 B, …)`, labels as they were.
+        The dataset, prefetching: inputs `(2 B, …)`, labels and weights as they were.
 
     Example:
         >>> import numpy as np, tensorflow as tf
@@ -115,7 +116,7 @@ def inputs_twice(dataset: Any) -> Any:
     """
     import tensorflow as tf
 
-    def twice(inputs: Any, labels: Any) -> Any:
-        return tf.nest.map_structure(lambda x: tf.concat([x, x], axis=0), inputs), labels
+    def twice(inputs: Any, *labels: Any) -> Any:
+        return tf.nest.map_structure(lambda x: tf.concat([x, x], axis=0), inputs), *labels
 
     return dataset.map(twice).prefetch(2)

@@ -50,6 +50,19 @@ def test_standard_input_gives_what_the_model_gives(models, run):
         assert row["scores"] == pytest.approx(other.scores, abs=1e-5)
 
 
+def test_below_the_threshold_the_label_is_empty(models, run):
+    texts = [f"film number {number}" for number in range(8)]
+    plain = [line.split("\t") for line in run("classify", *texts).stdout.splitlines()]
+    limit = sorted(float(score) for _, score in plain)[4]
+    result = run("classify", "--threshold", limit - 0.00005, *texts)
+    found = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [score for _, score in found] == [score for _, score in plain]
+    for (label, score), (expected, _) in zip(found, plain, strict=True):
+        assert label == ("" if float(score) < limit else expected)
+    rows = run("classify", "--threshold", 1, "--format", "jsonl", texts[0]).stdout
+    assert json.loads(rows)["label"] == "" and json.loads(rows)["score"] < 1
+
+
 def test_more_lines_than_a_chunk_stay_in_order(models, run):
     texts = [f"film number {number}" for number in range(CHUNK_LINES + 5)]
     many = run("classify", "--batch-size", 256, input="\n".join(texts).encode())
@@ -73,6 +86,8 @@ def test_no_input_gives_no_output(models, run):
         (["--model", "translator_en_fr", "x"], 1, "expected a TextClassifier. Received"),
         (["--format", "xml", "x"], 2, "'xml' is not one of"),
         (["--batch-size", "0", "x"], 2, "0 is not in the range"),
+        (["--threshold", "1.5", "x"], 2, "1.5 is not in the range"),
+        (["--threshold", "nan", "x"], 2, "expected a number. Received: nan"),
         (["--no-such-option", "x"], 2, "No such option"),
         (["--output", "no/such/folder/out", "x"], 1, "--output in an existing folder. Received"),
     ],

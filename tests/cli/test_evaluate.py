@@ -16,7 +16,8 @@ def test_a_classifier_on_a_table(models, run, table):
     result = run("evaluate", "--model", "sentiment_imdb", "--data", table)
     scores = json.loads(result.stdout)
     assert (result.exit_code, result.stderr, scores["count"]) == (0, "", 3)
-    assert {"accuracy", "f1"} <= set(scores)
+    assert {"accuracy", "f1", "roc_auc", "calibration_error"} <= set(scores)
+    assert sum(map(sum, scores["confusion_matrix"])) == 3
     numbers = table.with_name("numbers.csv")
     numbers.write_text("text,label\nGood film.,1\nBad film.,0\nGood.,1\n")
     again = run("evaluate", "--model", "sentiment_imdb", "--data", numbers)

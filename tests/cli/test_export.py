@@ -35,7 +35,48 @@ def test_a_good_export_passes_against_its_origin(models, exported, run):
     result = run("check-export", exported)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"pass: {exported / '1'}, ")
+    assert " probes, " in result.stdout and " warm-up requests, " in result.stdout
     assert "largest difference" in result.stdout
+
+
+def test_smaller_weights_sentences_and_no_warm_up(models, run, tmp_path):
+    arguments = ["--model", models / "sentiment_imdb", "--output", tmp_path / "small"]
+    result = run("export", *arguments, "--weights", "int8", "--no-warm-up")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert read_facts(tmp_path / "small" / "1")["weights"] == "int8"
+    (tmp_path / "reviews.txt").write_text(
+        "A good film.\n\nA bad one, d\u00e9j\u00e0 vu.\n", encoding="utf-8"
+    )
+    result = run("check-export", tmp_path / "small", "--sentences", tmp_path / "reviews.txt")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert " probes, 3 sentences, largest difference " in result.stdout
+
+
+def test_without_the_extra_it_is_said_that_there_is_no_warm_up(models, run, tmp_path, monkeypatch):
+    # What an absent package looks like.
+    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
+    arguments = ["export", "--model", models / "sentiment_imdb", "--output"]
+    result = run(*arguments, tmp_path / "base")
+    assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'base' / '1'}\n")
+    assert result.stderr == (
+        "No warm-up requests, for which the extra serving is needed: "
+        "pip install 'keras_tx[serving]'\n"
+    )
+    for name in [name for name in sys.modules if name.startswith("tensorflow_serving.")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run(*arguments, tmp_path / "base", "--warm-up")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: expected the extra serving: pip install ")
+    assert [path.name for path in (tmp_path / "base").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("option", [["--weights", "int8"], ["--warm-up"]])
+def test_options_of_another_format(models, run, tmp_path, option):
+    arguments = ["export", "--model", "translator_en_fr", "--format", "ctranslate2", *option]
+    result = run(*arguments, "--output", tmp_path / "engine")
+    assert (result.exit_code, result.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert f"{option[0]} expected --format saved_model. Received: ctranslate2" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_another_model_fails(models, exported, run, tmp_path):

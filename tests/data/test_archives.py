@@ -1,8 +1,13 @@
-"""Archives, whole and damaged."""
+"""Archives, whole, damaged, and made to do harm."""
 
+import gzip
 import io
+import os
+import random
 import tarfile
+import time
 import zipfile
+import zlib
 
 import pytest
 
@@ -135,3 +140,124 @@ def test_missing_archives_are_named(tmp_path):
         everything(tmp_path / "none")
     with pytest.raises(IsADirectoryError, match="Expected a file"):
         read_zip_text(tmp_path)
+
+
+# Archives from strangers.
+
+FUZZ_SECONDS = float(os.environ.get("KERAS_TX_FUZZ_SECONDS", "12")) / 4
+
+
+def test_a_packed_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        member = tarfile.TarInfo("zeros.txt")
+        member.size = 400 << 20
+        packed.write(member.tobuf())
+        for _ in range(400):
+            packed.write(bytes(1 << 20))
+    start = time.monotonic()
+    for wanted in (True, False):  # Also where it is only passed over.
+        with pytest.raises(ValueError, match=r"more than [\d,]+ bytes when unpacked\)$"):
+            dict(read_tar_members(path, lambda name, wanted=wanted: wanted))
+    assert time.monotonic() - start < 5
+
+
+def one_member(path, change):
+    """An archive with one member, whose header is changed before it is written."""
+    member = tarfile.TarInfo("box/1.txt")
+    member.size = 5
+    change(member)
+    content = bytearray(member.tobuf(tarfile.GNU_FORMAT)) + b"hello" + bytes(507) + bytes(1024)
+    path.write_bytes(content)
+    return path
+
+
+def test_sizes_that_are_only_claimed(tmp_path):
+    for size in (1 << 20, 1 << 33, 1 << 62):
+        path = one_member(
+            tmp_path / "a.tar", lambda member, size=size: setattr(member, "size", size)
+        )
+        with pytest.raises(ValueError, match="whole tar archive. Received: .*a.tar"):
+            everything(path)
+
+
+def test_a_size_below_zero_is_no_endless_loop(tmp_path):
+    path = one_member(tmp_path / "a.tar", lambda member: setattr(member, "size", -1024))
+    with pytest.raises(ValueError, match="whole tar archive. Received: .*a.tar"):
+        everything(path)
+
+
+def test_sparse_files_are_refused(tmp_path):
+    def as_sparse(member):
+        member.type = tarfile.GNUTYPE_SPARSE
+
+    path = one_member(tmp_path / "a.tar", as_sparse)
+    content = bytearray(path.read_bytes())
+    content[483:495] = b"%011o\0" % (1 << 32)  # The size when unpacked.
+    content[386:398] = content[398:410] = b"%011o\0" % 0
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"\(a sparse file, 'box/1.txt'\)"):
+        everything(path)
+
+
+def test_a_zip_bomb_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("fra.txt", "w") as member:
+            for _ in range(300):
+                member.write(b"a" * (1 << 20))
+    with pytest.raises(ValueError, match=r"'fra.txt', [\d,]+ bytes, unpacks to 314,572,800\)$"):
+        read_zip_text(path)
+
+
+def test_a_zip_bomb_that_claims_to_be_small_is_refused(tmp_path):
+    path = make_zip(tmp_path / "a.zip", {"fra.txt": "a" * (1 << 20)})
+    content = bytearray(path.read_bytes())
+    for mark, size_at in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
+        place = content.index(mark) + size_at
+        content[place : place + 4] = (10).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="corrupt or unreadable .*CRC"):
+        read_zip_text(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_twice_in_a_zip_is_two_texts(tmp_path):
+    path = make_zip(tmp_path / "a.zip", {"fra.txt": "one"})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("fra.txt", "two")
+    with pytest.raises(ValueError, match="with 2: "):
+        read_zip_text(path)
+
+
+@pytest.mark.parametrize("kind", ["w:", "w:gz", "w:xz", "zip"])
+def test_fuzz(tmp_path, monkeypatch, kind):
+    """What is damaged at random is an error in one line, or only another text."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a"
+    texts = {"a.txt": CONTENTS["box/3.txt"]} if kind == "zip" else CONTENTS
+    whole = (make_zip(path, texts) if kind == "zip" else make_tar(path, kind)).read_bytes()
+    end, seed = time.monotonic() + FUZZ_SECONDS / 4, 0
+    while time.monotonic() < end or seed < 50:
+        generator = random.Random(seed)
+        content = bytearray(whole)
+        for _ in range(generator.randrange(1, 6)):
+            content[generator.randrange(len(content))] = generator.randrange(256)
+        if generator.random() < 0.3:
+            del content[generator.randrange(len(content)) :]
+        if generator.random() < 0.5:  # The headers of the first members.
+            content[generator.randrange(min(600, len(content) or 1))] ^= 1 << generator.randrange(8)
+        path.write_bytes(content)
+        case = f"seed {seed}, checksum {zlib.crc32(bytes(content)):08x}"
+        try:
+            found = read_zip_text(path) if kind == "zip" else everything(path)
+        except ValueError as error:
+            assert "\n" not in str(error) and str(path) in str(error), case
+        except Exception as error:
+            pytest.fail(f"{case}: {type(error).__name__}: {error}")
+        else:
+            assert len(str(found)) < 10 * len(str(CONTENTS)), case
+        assert os.listdir(tmp_path) == ["a"], case
+        seed += 1

@@ -15,11 +15,10 @@ from keras import ops
 import keras_tx
 from keras_tx.layers import (
     FeedForward,
-    HashedNGramEmbedding,
+    HashedNGramPooling,
     MeanMaxPooling1D,
     MultiHeadAttention,
     PositionalEmbedding,
-    RootPooling1D,
     SinusoidalPositionalEncoding,
     TransformerDecoder,
     TransformerEncoder,
@@ -78,11 +77,20 @@ CASES = {
     "feed_forward_without_bias": Case(
         FeedForward, {"dense_dim": 16, "activation": "gelu", "use_bias": False}, 2 * WIDTH * 16
     ),
-    "hashed_bigrams": Case(
-        HashedNGramEmbedding, {"num_buckets": 11, "output_dim": 3}, 11 * 3, ("ids",)
+    "hashed_ngrams": Case(
+        HashedNGramPooling, {"num_buckets": 11, "output_dim": 3}, 11 * 3 + 3, ("ids",)
     ),
-    "hashed_trigrams": Case(
-        HashedNGramEmbedding, {"num_buckets": 11, "output_dim": 3, "n": 3}, 11 * 3, ("ids",)
+    "hashed_ngrams_small": Case(
+        HashedNGramPooling,
+        {
+            "num_buckets": 11,
+            "output_dim": 2,
+            "orders": [2, 4],
+            "embeddings_initializer": "uniform",
+            "embeddings_dtype": "float32",
+        },
+        11 * 2 + 2,
+        ("ids",),
     ),
     "mean_max_pooling": Case(MeanMaxPooling1D, {}, 0),
     "self_attention": Case(MultiHeadAttention, {"num_heads": 2, "key_dim": 4}, attention()),
@@ -124,7 +132,6 @@ CASES = {
         10 * WIDTH,
         ("ids",),
     ),
-    "root_pooling": Case(RootPooling1D, {"scale": 3.0}, 0),
     "sinusoidal_encoding": Case(SinusoidalPositionalEncoding, {"max_wavelength": 100}, 0),
     "encoder": Case(TransformerEncoder, BLOCK, attention() + feed_forward() + 2 * NORM),
     "encoder_pre_norm_gated": Case(

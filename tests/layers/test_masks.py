@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_tx.layers import (
     FeedForward,
-    HashedNGramEmbedding,
+    HashedNGramPooling,
     MeanMaxPooling1D,
     MultiHeadAttention,
     PositionalEmbedding,
@@ -257,9 +257,8 @@ def test_no_layer_destroys_a_mask_with_a_warning():
         ids = keras.Input((None,), dtype="int32")
         body = translator()
         x = body([ids, ids])
-        bigrams = HashedNGramEmbedding(16, 8)(ids)
         x = SinusoidalPositionalEncoding()(FeedForward(16, gated=True)(x))
-        x = MultiHeadAttention(2, 4)(MultiHeadAttention(2, 4)(x), bigrams)
-        outputs = keras.layers.Concatenate()([MeanMaxPooling1D()(x), MeanMaxPooling1D()(bigrams)])
-        keras.Model(ids, outputs)(SOURCE_IDS)
+        x = MultiHeadAttention(2, 4)(MultiHeadAttention(2, 4)(x), body([ids, ids]))
+        pooled = [MeanMaxPooling1D()(x), HashedNGramPooling(16, 8)(ids)]
+        keras.Model(ids, keras.layers.Concatenate()(pooled))(SOURCE_IDS)
     assert [str(w.message) for w in caught if "mask" in str(w.message)] == []

@@ -1,16 +1,17 @@
-"""Translators that the tests of several files share: one that knows a few sentences by heart,
-and random ones that say much."""
+"""What the tests of several files share: a translator that knows a few sentences by heart, and
+random ones that say much; labelled texts, and classifiers that can learn them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from keras_tx.data import SentencePairs
-from keras_tx.models import Translator
+from keras_tx.data import LabelledTexts, MultiLabelledTexts, SentencePairs
+from keras_tx.models import SentimentClassifier, TextClassifier, Translator
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 PAIRS = SentencePairs(
@@ -23,6 +24,7 @@ PAIRS = SentencePairs(
      "le bateau rouge dort", "et nous dormons"],
 )  # fmt: skip
 WORDS = [f"word{number}" for number in range(30)]
+SENTIMENTS = ("negative", "positive")
 
 
 @pytest.fixture(scope="session")
@@ -97,3 +99,91 @@ def sentences() -> Callable[..., list[str]]:
         return [" ".join(generator.choice(WORDS, size)) for size in sizes]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ordered_reviews() -> Callable[..., Any]:
+    """Makes reviews of which the order of two words in the middle tells the label."""
+
+    def reviews(count, seed, labels=SENTIMENTS):
+        """Fillers of any length with one pair in the middle, whose order tells the class."""
+        generator = np.random.default_rng(seed)
+        texts, numbers = [], []
+        for _ in range(count):
+            number = int(generator.integers(len(labels)))
+            words = generator.choice(WORDS, generator.integers(20, 40)).tolist()
+            words[10:10] = [("not", "good"), ("good", "not"), ("good", "good")][number]
+            texts.append(" ".join(words))
+            numbers.append(number)
+        return LabelledTexts(texts, numbers, labels)
+
+    return reviews
+
+
+@pytest.fixture(scope="session")
+def ordered_classifier() -> Callable[..., Any]:
+    """Makes classifiers of `ordered_reviews` whose encoders do not read the middle."""
+
+    def classifier(kind=SentimentClassifier, **changes):
+        tokenizer = WordTokenizer().fit([" ".join(WORDS), "not good"])
+        arguments = {
+            "sequence_length": 12,
+            "ngram_buckets": 5000,
+            "ngram_orders": (1, 2),
+            **changes,
+        }
+        keras.utils.set_random_seed(0)
+        return kind.from_preset("tiny", tokenizer, **arguments)
+
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def topic_texts() -> Callable[..., Any]:
+    """Makes texts with any of three labels, for each of which there is a word."""
+
+    def topics(count, seed):
+        """Fillers with the sign of each label that the text has."""
+        generator = np.random.default_rng(seed)
+        texts, labels = [], []
+        for _ in range(count):
+            present = np.flatnonzero(generator.random(3) < (0.5, 0.3, 0.1))
+            words = generator.choice(WORDS[:10], 4).tolist()
+            for number in present:
+                words.insert(generator.integers(len(words) + 1), f"sign{number}")
+            texts.append(" ".join(words))
+            labels.append(tuple(present))
+        return MultiLabelledTexts(texts, labels, ("a", "b", "c"))
+
+    return topics
+
+
+@pytest.fixture(scope="session")
+def topic_classifier() -> Callable[..., Any]:
+    """Makes classifiers of `topic_texts`."""
+
+    def classifier(**changes):
+        tokenizer = WordTokenizer().fit([" ".join(WORDS[:10]), "sign0 sign1 sign2"])
+        keras.utils.set_random_seed(0)
+        return TextClassifier.from_preset(
+            "tiny", tokenizer, labels=["a", "b", "c"], multi_label=True, **changes
+        )
+
+    return classifier
+
+
+@pytest.fixture(scope="session")
+def rare_reviews() -> Callable[..., Any]:
+    """Makes short reviews of which few are positive."""
+
+    def rare(count, seed):
+        """One of ten positive; "good" stands in 8 of 10 of these and in 3 of 10 others."""
+        generator = np.random.default_rng(seed)
+        numbers = (generator.random(count) < 0.1).astype(int)
+        signs = generator.random(count) < np.where(numbers, 0.8, 0.3)
+        texts = [
+            " ".join([*generator.choice(WORDS[:4], 2), "good" if sign else "not"]) for sign in signs
+        ]
+        return LabelledTexts(texts, numbers.tolist(), SENTIMENTS)
+
+    return rare

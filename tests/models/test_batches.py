@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_tx.data import LabelledTexts, SentencePairs
+from keras_tx.data import LabelledTexts, MultiLabelledTexts, SentencePairs
 from keras_tx.models import batches
 from keras_tx.models.batches import LabelledBatches, PairBatches, token_sequences
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer, pack
@@ -158,3 +158,22 @@ def test_drawn_pieces_need_a_tokenizer_that_draws(tokenizer, subwords):
         PairBatches(pairs, tokenizer, tokenizer, 9, 100, subword_dropout=0.1)
     with pytest.raises(ValueError, match=r"in \[0, 1\). Received: subword_dropout=-1"):
         PairBatches(pairs, subwords, subwords, 99, 100, subword_dropout=-1)
+
+
+def test_several_labels_and_weights_go_with_their_texts(tokenizer):
+    words = ["one", "two three", "un", "red green blue", "deux"]
+    labels = [(0,), (0, 1), (), (1,), (0,)]
+    made = LabelledBatches(
+        MultiLabelledTexts(words, labels, ("a", "b")),
+        lambda texts: pack(tokenizer.tokenize(texts), end_id=3),
+        tokens_per_batch=6,
+        seed=0,
+    )
+    made.weights = np.arange(10, dtype="float32").reshape(5, 2)
+    rows = {}
+    for ids, matrix, weights in made.dataset().as_numpy_iterator():
+        for row, ones, weight in zip(ids, matrix, weights, strict=True):
+            rows[tuple(row[row != 0])] = (ones.tolist(), weight.tolist())
+    for number, (text, one) in enumerate(zip(words, labels, strict=True)):
+        expected = [int(0 in one), int(1 in one)], [2 * number, 2 * number + 1]
+        assert rows[(*ids_of(tokenizer, text), 3)] == expected

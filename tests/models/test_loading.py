@@ -172,5 +172,5 @@ def test_a_tokenizer_without_its_vocabulary(models, tmp_path, vocabulary):
 def test_a_model_of_another_kind(tmp_path):
     path = tmp_path / "plain.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
-    with pytest.raises(ValueError, match=r"text model of keras_tx. Received: .*holds a Sequential"):
+    with pytest.raises(ValueError, match=r"plain.keras.*a text model of keras_tx. Received: a Seq"):
         load(path)

@@ -1,10 +1,10 @@
-"""The networks: shapes, weights counted by hand, branches, and padding that changes nothing."""
+"""The translation network: shapes, weights counted by hand, padding that changes nothing."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_tx.models import classification_network, translation_network
+from keras_tx.models import translation_network
 
 D, F = 8, 12
 
@@ -25,12 +25,6 @@ def translation(**changes):
     arguments = {"source_vocabulary_size": 20, "embed_dim": D, "dense_dim": F, "num_heads": 2}
     arguments |= {"num_encoder_layers": 2, "num_decoder_layers": 1, "sequence_length": 16}
     return translation_network(**{**arguments, **changes})
-
-
-def classification(**changes):
-    arguments = {"vocabulary_size": 20, "num_classes": 3, "sequence_length": 16, "embed_dim": D}
-    arguments |= {"dense_dim": F, "num_heads": 2, "num_layers": 2}
-    return classification_network(**{**arguments, **changes})
 
 
 def ids(rows, length, vocabulary=20, seed=0):
@@ -78,51 +72,7 @@ def test_padding_and_the_future_change_nothing_in_translation(norm_first):
     assert np.abs(outputs(network, [other, target]) - expected).max() > 1e-3
 
 
-@pytest.mark.parametrize("ngram_buckets", [0, 50])
-@pytest.mark.parametrize("norm_first", [True, False])
-def test_padding_changes_nothing_in_classification(norm_first, ngram_buckets):
-    network = classification(norm_first=norm_first, ngram_buckets=ngram_buckets)
-    texts = ids(3, 6)
-    expected = outputs(network, texts)
-    assert expected.shape == (3, 3)
-    padded = np.pad(texts, [(0, 0), (0, 4)])
-    np.testing.assert_allclose(outputs(network, padded), expected, atol=1e-5)
-
-
-def test_classification_weights_by_hand_with_and_without_ngrams():
-    blocks = 2 * (attention() + feed_forward() + norms(2)) + norms(1)
-    deep = 20 * D + blocks + 2 * D * 3 + 3
-    assert classification().count_params() == deep
-    # There are 20 single tokens; pairs and triples share 50 buckets each.
-    assert classification(ngram_buckets=50).count_params() == deep + (20 + 50 + 50) * 3
-    assert classification(ngram_buckets=50, ngram_orders=[2]).count_params() == deep + 50 * 3
-
-
-def test_ngrams_begin_with_no_say_and_tell_orders_apart_that_the_rest_cannot():
-    arguments = {"num_layers": 0, "token_dropout": 0.0}
-    wide, deep = classification(ngram_buckets=1000, **arguments), classification(**arguments)
-    for network in (wide, deep):
-        network.get_layer("embedding").token_embeddings.embeddings.assign(np.zeros((20, D)))
-    deep.get_layer("logits").set_weights(wide.get_layer("logits").get_weights())
-    orders = np.array([[5, 6, 7, 8], [8, 7, 6, 5]])
-    np.testing.assert_allclose(outputs(wide, orders), outputs(deep, orders), atol=1e-6)
-    table = wide.get_layer("ngrams_2").embeddings.embeddings
-    table.assign(np.arange(np.prod(table.shape)).reshape(table.shape) / 1000)
-    one, other = outputs(wide, orders)
-    assert np.abs(one - other).max() > 1e-2
-
-
-def test_token_dropout_drops_whole_tokens():
-    network = classification(token_dropout=0.5, num_layers=0)
-    until = keras.Model(network.input, network.get_layer("token_dropout").output)
-    dropped = keras.ops.convert_to_numpy(until(ids(4, 16), training=True)) == 0
-    assert 0 < dropped.all(axis=-1).sum() < 64
-    assert (dropped.all(axis=-1) == dropped.any(axis=-1)).all()
-
-
-def test_mixed_precision_gives_float32_scores_and_weights():
-    network = classification(dtype="mixed_bfloat16", ngram_buckets=50)
-    assert network(ids(2, 4)).dtype == "float32"
+def test_mixed_precision_gives_float32_weights():
     network = translation(dtype="mixed_bfloat16")
     assert network.get_layer("encoder_0").compute_dtype == "bfloat16"
     assert {str(weight.dtype) for weight in network.weights} == {"float32"}

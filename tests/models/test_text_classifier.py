@@ -55,8 +55,16 @@ def subwords():
     tokenizer = SentencePieceTokenizer(vocabulary_size=300).fit([" ".join(FILLERS), "drum horn"])
     keras.utils.set_random_seed(1)
     model = SentimentClassifier.from_preset("tiny", tokenizer, ngram_buckets=300)
-    for weight in model.network.trainable_variables:
+    for weight in model.network.weights:  # The n-grams' are not trainable.
         weight.assign(np.random.default_rng(2).normal(scale=0.3, size=weight.shape))
+    return model
+
+
+def scatter(model):
+    """Gives a model random weights, from which texts get scores of all sizes."""
+    generator = np.random.default_rng(1)
+    for weight in model.network.weights:
+        weight.assign(generator.normal(scale=0.3, size=weight.shape))
     return model
 
 
@@ -127,14 +135,29 @@ def test_the_middle_of_a_long_text_does_not_count(tokenizer):
         assert model.classify([" ".join(changed)])[0].scores != before
 
 
+def test_ngrams_read_more_of_a_long_text_than_the_encoders(tokenizer):
+    model = TextClassifier.from_preset(
+        "tiny", tokenizer, labels=LABELS, sequence_length=10, ngram_buckets=999,
+        ngram_orders=[1], ngram_sequence_length=20,
+    )  # fmt: skip
+    layer = model.network.get_layer("ngrams")
+    layer.embeddings.assign(np.random.default_rng(0).normal(size=(999, 3)))
+    words = (FILLERS * 2)[:30]  # The encoders read 5 and 4, the n-grams 10 and 9 of them.
+    before = model.classify([" ".join(words)])[0].scores
+    for place, read in ((4, True), (6, True), (9, True), (10, False), (20, False), (21, True)):
+        changed = [*words[:place], "drum", *words[place + 1 :]]
+        same = model.classify([" ".join(changed)])[0].scores == pytest.approx(before, abs=1e-6)
+        assert same != read
+
+
 def test_ngrams_are_a_choice(tokenizer):
     def names(**changes):
         model = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, **changes)
         model.classify(["drum"])
         return [layer.name for layer in model.network.layers]
 
-    assert "ngrams_2" not in names()
-    assert "ngrams_2" in names(ngram_buckets=100)
+    assert "ngrams" not in names()
+    assert "ngrams" in names(ngram_buckets=100)
 
 
 def test_half_precision_training_leaves_a_float32_model(tokenizer):
@@ -156,10 +179,47 @@ def test_labels_of_the_examples_must_be_the_models(learned):
         model.fit(toy_examples(3, 0), other)
 
 
-@pytest.mark.parametrize("labels", [[], ["one"], ["one", "one"]])
+@pytest.mark.parametrize("labels", [[], ["one"], ["one", "one"], ["one", ""]])
 def test_labels_must_be_several_and_differ(tokenizer, labels):
     with pytest.raises(ValueError, match="two or more different names. Received: labels="):
         TextClassifier.from_preset("tiny", tokenizer, labels=labels)
+
+
+@pytest.mark.parametrize("ngram_buckets", [0, 50])
+def test_one_label_that_is_there_or_not(tokenizer, ngram_buckets):
+    arguments = {"multi_label": True, "ngram_buckets": ngram_buckets}
+    model = TextClassifier.from_preset("tiny", tokenizer, labels=["loud"], **arguments)
+    scatter(model)
+    found = model.classify(["drum horn", "word1", "lemon drum"])
+    assert all(result.labels == ("loud",) * (result.score >= 0.5) for result in found)
+    assert len({result.score for result in found}) == 3
+    outputs = model.signatures()["serving_default"][0](tf.constant(["drum", "horn"]))
+    assert outputs["multi_label"].numpy().tolist() == [True, True]
+    assert outputs["labels"].numpy().tolist() == [[b"loud"], [b"loud"]]
+    with pytest.raises(ValueError, match="one or more different names. Received: labels="):
+        TextClassifier.from_preset("tiny", tokenizer, labels=[], multi_label=True)
+
+
+def test_abstaining_and_the_temperature(tokenizer):
+    model = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS)
+    scatter(model)
+    texts = toy_examples(12, 0).texts
+    plain = model.classify(texts)
+    limit = sorted(result.score for result in plain)[6]
+    found = model.classify(texts, threshold=limit)
+    assert [one.label for one in found] == [
+        one.label if one.score >= limit else "" for one in plain
+    ]
+    assert 0 < sum(not one.label for one in found) < 12
+    logits = {one: np.log(list(result.scores.values())) for one, result in enumerate(plain)}
+    again = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, temperature=4)
+    again.network.set_weights(model.network.get_weights())
+    for number, result in enumerate(again.classify(texts)):
+        softer = np.exp(logits[number] / 4)
+        expected = softer / softer.sum()
+        np.testing.assert_allclose(list(result.scores.values()), expected, atol=1e-4)
+    with pytest.raises(ValueError, match="temperature=0"):
+        TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, temperature=0)
 
 
 def test_wrong_calls(learned):
@@ -169,5 +229,7 @@ def test_wrong_calls(learned):
             model.classify(texts)
     with pytest.raises(ValueError, match="positive integer. Received: batch_size=0"):
         model.classify(["drum"], batch_size=0)
+    with pytest.raises(ValueError, match="from 0 to 1. Received: threshold=2"):
+        model.classify([], threshold=2)
     with pytest.raises(ValueError, match="one of 'tiny', 'small', 'book'. Received: preset='big'"):
         TextClassifier.from_preset("big", model.tokenizer, labels=LABELS)

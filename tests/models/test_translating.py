@@ -73,10 +73,10 @@ def test_n_best(translator, sentences):
         scores = [hypothesis.score for hypothesis in hypotheses]
         assert scores == sorted(scores, reverse=True)
         assert all(one.log_probability <= one.score < 0 for one in hypotheses)
-    # The best one is what `translate` says, and the order of texts is no matter.
-    short = [text for text in texts if len(text.split()) < 17]
-    best = [hypotheses[0].text for hypotheses in translator.translate_n_best(short, 1)]
-    assert best == translator.translate(short)
+    # The best one is what `translate` says, also of several pieces; the order is no matter.
+    several = [*texts, "word1 word2\n\n word3", " ".join(f"word{n}" for n in range(25))]
+    best = [hypotheses[0].text for hypotheses in translator.translate_n_best(several, 1)]
+    assert best == translator.translate(several)
     again = translator.translate_n_best(texts[::-1], 3, max_length=6, batch_size=2)[::-1]
     assert [[one.text for one in row] for row in again] == [
         [one.text for one in row] for row in found
@@ -143,7 +143,8 @@ def test_scores(translator, sentences):
 
 
 def test_the_score_of_what_the_beam_found_is_the_beams(random_translator, sentences):
-    model, texts = random_translator(seed=4, favoured=3), sentences(8)
+    model = random_translator(seed=4, favoured=3)
+    texts = [text for text in sentences(8) if len(text.split()) < 17]  # Of one piece each.
     best = [hypotheses[0] for hypotheses in model.translate_n_best(texts, 1)]
     ended = [place for place, one in enumerate(best) if len(one.text.split()) < 12]
     scores = model.score([texts[place] for place in ended], [best[place].text for place in ended])

@@ -61,7 +61,8 @@ def following(model, source, hypotheses):
     x = functions.steps.target_embedding(tf.constant([[start, *ids] for ids in hypotheses]))
     for block in functions.steps.decoder_blocks:
         x, weights = block(x, encoded, source_mask=mask, return_attention_scores=True)
-    logits = functions.steps.target_embedding(functions.steps.normalized("decoder", x), reverse=True)
+    x = functions.steps.normalized("decoder", x)
+    logits = functions.steps.target_embedding(x, reverse=True)
     logits = logits.numpy()[:, -1]
     return [log_softmax(row) for row in logits], weights.numpy().mean(axis=1).sum(axis=1)
 

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_tx.data import SentencePairs
 from keras_tx.models import DecodingOptions, Translator, load
+from keras_tx.serving import check_export
+from keras_tx.serving.inspection import operation_problems, read_graph
 from keras_tx.text import WordTokenizer
 
 
@@ -146,3 +148,31 @@ def test_half_precision_training_leaves_a_float32_model(random_translator, sente
     assert {str(weight.dtype) for weight in model.weights} == {"float32"}
     assert model.network.get_layer("decoder_0").compute_dtype == "float32"
     assert np.abs(model.network.get_weights()[0] - before).max() > 1e-6
+
+
+def test_a_drawn_translation_is_not_served(random_translator, tmp_path):
+    model = random_translator(decoding={"beam_size": 1, "temperature": 0.5})
+    with pytest.raises(ValueError, match="expected decoding options that search.*=0.5"):
+        model.export(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_export_for_xla(random_translator, tmp_path):
+    # Greedy, and of one bucket of lengths: less to compile.
+    options = {"beam_size": 1}
+    model = random_translator(seed=3, favoured=3, sequence_length=16, decoding=options)
+    path = model.export(tmp_path / "model", warm_up=False, xla=True)
+    report = check_export(path, model)
+    assert report.problems == [] and report.probes
+    assert model.decoding == DecodingOptions(**options)
+    # A server without XLA could not run it.
+    (problem, *_) = operation_problems(read_graph(path))
+    assert "need XLA" in problem
+    with pytest.raises(ValueError, match="runtime expected 'python' .*Received: runtime='c'"):
+        check_export(path, model, runtime="c")
+
+
+def test_what_is_compiled_here_is_portable_when_exported(random_translator, tmp_path):
+    model = random_translator(decoding={"beam_size": 1, "jit_compile": True})
+    path = model.export(tmp_path / "model", warm_up=False)
+    assert operation_problems(read_graph(path)) == []

@@ -1,6 +1,5 @@
 """The bar: on standard error, one for all rounds, and from where a stopped training was."""
 
-
 from keras_tx.training import ProgressBar
 
 

@@ -98,6 +98,21 @@ def test_inputs_twice_labels_once():
     assert found.tolist() == labels.tolist()
 
 
+def test_whole_texts_with_weights():
+    logits = np.random.default_rng(5).normal(size=(4, 3)).astype("float32")
+    labels, weights = np.array([2, 0]), np.array([1.0, 3.0], "float32")
+    data = tf.data.Dataset.from_tensors((logits[:2], labels, weights))
+    (batch,) = inputs_twice(data).as_numpy_iterator()
+    assert [len(part) for part in batch] == [4, 2, 2]
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    entropies = -np.log(chances[range(4), [2, 0, 2, 0]])
+    ratios = np.log(chances[:2] / chances[2:])
+    divergences = 0.5 * ((chances[:2] - chances[2:]) * ratios).sum(axis=1)
+    expected = 0.5 * (entropies[:2] + entropies[2:]) + 2.0 * divergences
+    found = float(RDropCrossentropy(2.0)(labels, logits, weights))
+    np.testing.assert_allclose(found, (expected * weights).sum() / 4, rtol=1e-5)
+
+
 def test_serialization_and_errors():
     loss = RDropCrossentropy(2.0, 0.2, padding_id=7)
     same = keras.losses.deserialize(keras.losses.serialize(loss))

@@ -1,6 +1,5 @@
 """The schedule by numbers worked out by hand, and its way through a file."""
 
-
 import keras
 import numpy as np
 import pytest

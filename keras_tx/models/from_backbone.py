@@ -1,0 +1,82 @@
+"""Classifiers that begin with what a backbone has learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_tx.models.encoder_network import encoder_settings
+
+if TYPE_CHECKING:
+    from keras_tx.models.backbone import Backbone
+    from keras_tx.models.text_classifier import TextClassifier
+
+
+def classifier_from_backbone(
+    kind: type[TextClassifier],
+    backbone: Backbone | TextClassifier,
+    sequence_length: int | None = None,
+    **changes: Any,
+) -> TextClassifier:
+    """A classifier whose encoder is a copy of the backbone's, to be fine-tuned.
+
+    Args:
+        backbone: a `Backbone`, trained or not, also one of an encoder of KerasHub; or a
+            classifier that was itself made from one, for other labels.
+        sequence_length: the most tokens of a text that the encoder reads; of a longer one,
+            head and tail are kept. It reads them in windows of as many tokens as the backbone
+            was trained on, whose vectors are pooled together. Default: four windows.
+        **changes: further arguments of the classifier and its network, such as `labels`,
+            `ngram_buckets`, `dropout`, `token_dropout` (whole tokens become the mask).
+
+    Returns:
+        The classifier, with the backbone's tokenizer.
+
+    Raises:
+        ValueError: when an argument does not fit, or for a classifier without a backbone.
+
+    Example:
+        >>> from keras_tx.models import Backbone, TextClassifier
+        >>> from keras_tx.text import WordTokenizer
+        >>> tokenizer = WordTokenizer().fit(["good film", "bad film"])
+        >>> backbone = Backbone.from_preset("tiny", tokenizer)
+        >>> model = TextClassifier.from_backbone(backbone, labels=["no", "yes"])
+        >>> len(model.classify(["a good film"]))
+        1
+
+    Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text
+    Classification"; Devlin et al. 2019, "BERT".
+    """
+    encoder, window, mask_id = _encoder_of(backbone)
+    classifier = kind(
+        backbone.tokenizer,
+        **{
+            "sequence_length": sequence_length or 4 * window,
+            "vocabulary_size": backbone.vocabulary_size,
+            "encoder": encoder_settings(encoder),
+            "window": window,
+            "mask_id": mask_id,
+            # It is not new, and needs less of both.
+            "dropout": 0.1,
+            "token_dropout": 0.1,
+            **changes,
+        },
+    )
+    begun = classifier.network.get_layer("encoder").encoder
+    begun.set_weights(encoder.get_weights())
+    return classifier
+
+
+def _encoder_of(backbone: Any) -> tuple[keras.Model, int, int]:
+    """The encoder, the tokens that it reads at once, and its mask id."""
+    if hasattr(backbone, "encoder_settings"):
+        return backbone.encoder, backbone.sequence_length, backbone.mask_id
+    arguments = getattr(backbone, "network_arguments", {})
+    if not arguments.get("encoder"):
+        raise ValueError(
+            "backbone expected a Backbone, or a classifier made from one. "
+            f"Received: {type(backbone).__name__}"
+        )
+    encoder = backbone.network.get_layer("encoder").encoder
+    return encoder, arguments["window"] or backbone.sequence_length, arguments["mask_id"]

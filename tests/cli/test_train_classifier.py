@@ -1,0 +1,75 @@
+"""`train classifier`, `train sentiment`: models that the other commands take."""
+
+import json
+
+import keras_tx
+from keras_tx.models import SentimentClassifier
+
+QUICK = ("--epochs", 1, "--vocabulary-size", 400)
+
+
+def test_a_classifier_from_the_sample(run, tmp_path):
+    output = tmp_path / "reviews"
+    result = run("train", "sentiment", "--output", output, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("No --data: training on the sample reviews")
+    assert "round 1: " in result.stderr and "val_accuracy" in result.stderr
+    metrics = json.loads(result.stdout)
+    assert metrics["count"] == 40 and metrics == json.loads((output / "metrics.json").read_text())
+    assert isinstance(keras_tx.load(output), SentimentClassifier)
+    answer = run("classify", "--model", output, "A wonderful film.")
+    assert answer.exit_code == 0 and answer.stdout.count("\n") == 1
+    again = run("train", "sentiment", "--output", output, *QUICK)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert "which holds the model reviews.keras" in again.stderr
+
+
+def test_any_labels(run, tmp_path):
+    rows = [
+        f"{label},a text about {label} {n}" for n in range(6) for label in ("art", "law", "war")
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(["label,text", *rows]))
+    arguments = ("--data", tmp_path / "x.csv", "--preset", "tiny", "--output", tmp_path / "topics")
+    # No time to learn anything: the labels are what is looked at.
+    result = run("train", "sentiment", *arguments, "--max-minutes", 1e-9, "--vocabulary-size", 280)
+    assert result.exit_code == 0, result.output
+    assert keras_tx.load(tmp_path / "topics").labels == ("art", "law", "war")
+
+
+def test_several_labels_in_a_cell(run, tmp_path):
+    rows = [f"{n},{'art;' * (n % 2)}{'law' * (n % 3 == 0)},about {n}" for n in range(60)]
+    (tmp_path / "x.csv").write_text("\n".join(["id,topics,body", *rows]))
+    output = tmp_path / "topics"
+    result = run(
+        *("train", "classifier", "--data", tmp_path / "x.csv", "--multi-label"),
+        *("--separator", ";", "--text-column", "body", "--label-column", "topics"),
+        *("--class-weights", "balanced", "--preset", "tiny", "--output", output),
+        *("--epochs", 1, "--vocabulary-size", 280),
+    )
+    assert result.exit_code == 0, result.output
+    metrics = json.loads(result.stdout)
+    assert metrics["count"] == 6 and set(metrics["confusion_matrix"]) == {"art", "law"}
+    model = keras_tx.load(output)
+    assert model.labels == ("art", "law") and model.multi_label
+    (line,) = run("classify", "--model", output, "--threshold", 0, "about 3").stdout.splitlines()
+    labels, scores = line.split("\t")
+    assert sorted(labels.split("|")) == ["art", "law"] and len(scores.split("|")) == 2
+    first, second = map(float, scores.split("|"))
+    assert first >= second
+    lines = run("classify", "--model", output, "--threshold", 1, "--format", "jsonl", "a").stdout
+    assert json.loads(lines)["labels"] == [] and json.loads(lines)["label"] == ""
+    arguments = ("--text-column", "body", "--label-column", "topics", "--separator", ";")
+    again = run("evaluate", "--model", output, "--data", tmp_path / "x.csv", *arguments)
+    assert json.loads(again.stdout)["count"] == 60
+
+
+def test_class_weights_by_name(run, tmp_path):
+    rows = [f"{'=art' if n % 4 else 'law'}\tabout {n}" for n in range(40)]
+    (tmp_path / "x.tsv").write_text("\n".join(["label\ttext", *rows]))
+    arguments = ("--data", tmp_path / "x.tsv", "--preset", "tiny", "--output", tmp_path / "topics")
+    weights = ("--class-weights", "law=9", "--class-weights", "=art=0.1")
+    quick = ("--epochs", 1, "--vocabulary-size", 280)
+    result = run("train", "classifier", *arguments, *weights, *quick)
+    assert result.exit_code == 0, result.output
+    # Nothing but the weights tells the labels apart: they decide.
+    assert json.loads(result.stdout)["confusion_matrix"] == [[0, 3], [0, 1]]
