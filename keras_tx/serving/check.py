@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
 import os
 import pathlib
-import subprocess
-import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
+from google.protobuf.message import Message
 
 from keras_tx.serving import inspection
-from keras_tx.serving.comparison import Comparison
-from keras_tx.serving.export import versions
+from keras_tx.serving.comparison import Comparison, Outputs, as_plain, compile_function
+from keras_tx.serving.export import read_facts, versions
+from keras_tx.serving.runtimes import RUNTIMES, Answer, Run, run_export
+from keras_tx.serving.stored_weights import StoredWeights
+from keras_tx.serving.warm_up import read_warm_up
 
-RUNNER = pathlib.Path(__file__).with_name("session_runner.py")
+BATCH_SIZE = 32  # Of sentences besides the probes.
 PROBES = (
     b"A dog runs along the beach.",
     b"I did not expect much, but this film is wonderful!",
@@ -45,7 +45,9 @@ class ExportReport:
         signatures: the names of the export's signatures.
         operations: how many different operations the graph has.
         problems: one line for each thing that is wrong.
-        probes: how many texts went through the export.
+        probes: how many texts went through the export, each in a batch and alone.
+        sentences: how many sentences went through besides.
+        warm_up_requests: how many of the export's own requests were replayed.
         max_difference: the largest difference between two numbers that should be equal,
             relative for numbers above 1.
 
@@ -61,24 +63,37 @@ class ExportReport:
     operations: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
     probes: int = 0
+    sentences: int = 0
+    warm_up_requests: int = 0
     max_difference: float = 0.0
 
 
 def check_export(
-    directory: str | os.PathLike, model: Any = None, *, time_limit: float = 600.0
+    directory: str | os.PathLike,
+    model: Any = None,
+    *,
+    runtime: str = "python",
+    sentences: Sequence[str] = (),
+    time_limit: float = 600.0,
 ) -> ExportReport:
     """Check that an export runs as TensorFlow Serving runs it.
 
-    A process of its own loads it with the C++ session loader, with XLA switched off and
-    with no operations but TensorFlow's and TensorFlow Text's, and runs every signature that
-    takes one string input on texts of many kinds, one by one and all at once. Before that,
-    names, shapes, operations and stored weights are looked at.
+    Names, shapes and stored weights are looked at first, and every operation of the graph and
+    its functions must be one that TensorFlow Serving 2.20 registers. Then a process of its own
+    loads the export with the C++ session loader, with XLA switched off and with no operations
+    but TensorFlow's and TensorFlow Text's. It runs every signature of strings on texts of many
+    kinds, one by one, all at once and none at all; on `sentences`; and the warm-up requests.
 
     Args:
         directory: a model's base directory, whose newest version is taken, or the directory
             of one version.
         model: an object with `signatures()` as a `TextModel` has, to whose outputs the
             export's must be equal: strings exactly, numbers within 1e-4. Default `None`.
+            For an export with weights stored smaller, the model computes with these.
+        runtime: what runs the export: `"python"` (default), `"c"` (a C program, built on the
+            spot) or `"tf-2.20"` (TensorFlow 2.20, downloaded when it is used first); see
+            `run_export`.
+        sentences: further texts, in batches of 32. Default: none.
         time_limit: seconds after which the process is ended. Default 600.
 
     Returns:
@@ -86,8 +101,10 @@ def check_export(
 
     Raises:
         FileNotFoundError: when there is no export at all.
+        ImportError: when there are warm-up requests and the extra `serving` is missing.
         NotADirectoryError: when `directory` is a file.
-        ValueError: when `time_limit` is not positive.
+        RuntimeError: when the runtime cannot be had.
+        ValueError: when `time_limit` is not positive, or `runtime` unknown.
 
     Example:
         >>> from keras_tx.serving import check_export
@@ -99,39 +116,155 @@ def check_export(
         raise ValueError(
             f"time_limit expected a positive number. Received: time_limit={time_limit!r}"
         )
+    if runtime not in RUNTIMES:
+        raise ValueError(
+            f"runtime expected one of {tuple(RUNTIMES)}. Received: runtime={runtime!r}"
+        )
     version_directory = find_version(directory)
     try:
         graph = inspection.read_graph(version_directory)
+        xla = bool(read_facts(version_directory).get("xla"))
     except ValueError as error:
         return ExportReport(False, version_directory, problems=[str(error)])
-    problems = inspection.signature_problems(graph)
-    if model is not None:
-        missing = sorted(set(model.signatures()) - set(graph.signature_def))
-        problems += [f"expected the model's signature {name!r}. Received: none" for name in missing]
-    problems += inspection.variable_problems(graph, version_directory, model)
-    problems += inspection.operation_problems(graph)
-    answer: dict[str, Any] = {}
+    if xla and runtime not in ("python", "python-xla"):
+        raise ValueError(
+            "runtime expected 'python' for an export that XLA compiles. "
+            f"Received: runtime={runtime!r}"
+        )
+    runtime = "python-xla" if xla else runtime
+    problems = file_problems(graph, version_directory, model, xla)
+    warm_up: list[Run] = []
+    try:
+        warm_up = read_warm_up(version_directory)
+        problems += warm_up_problems(graph, warm_up)
+    except ValueError as error:
+        problems.append(inspection.first_line(error))
+    texts = [sentence.encode("utf-8", errors="surrogatepass") for sentence in sentences]
+    plan = _Plan(graph, texts, warm_up)
+    answer, comparison = Answer(), Comparison(PROBES, texts)
     if not problems:  # Otherwise the session would only tell the same in darker words.
-        answer = run_session(version_directory, PROBES, time_limit)
-        problems += inspection.unknown_operation_problems(graph, answer.get("operations"))
-    if "error" in answer:
-        reason = inspection.first_line(answer["error"])
-        problems.append(f"cannot be run as a server does: {reason}")
-    comparison = Comparison(PROBES)
-    for name, batches in answer.get("outputs", {}).items():
-        comparison.check_batches(name, batches)
-        if model is not None:
-            comparison.check_model(name, batches[0], model)
+        with ThreadPoolExecutor(1) as elsewhere:  # Meanwhile this process runs the model.
+            running = elsewhere.submit(
+                run_export, version_directory, plan.runs, runtime, time_limit
+            )
+            expected = plan.expected(version_directory, model)
+            answer = running.result()
+        where = f"the runtime {runtime}"
+        problems += inspection.unknown_operation_problems(graph, answer.operations, where)
+        problems += plan.problems(answer)
+        if len(answer.outputs) == len(plan.runs):
+            plan.compare(answer.outputs, comparison, expected)
     problems += comparison.problems
+    complete = not problems or bool(comparison.problems)
     return ExportReport(
         passed=not problems,
         version_directory=version_directory,
         signatures=inspection.signature_names(graph),
         operations=len(inspection.used_operations(graph)),
         problems=problems,
-        probes=len(PROBES) if "outputs" in answer else 0,
+        probes=len(PROBES) if complete else 0,
+        sentences=len(texts) if complete else 0,
+        warm_up_requests=len(warm_up) if complete else 0,
         max_difference=comparison.max_difference,
     )
+
+
+def file_problems(
+    graph: Message, version_directory: pathlib.Path, model: Any, xla: bool
+) -> list[str]:
+    """What the files alone show to be wrong."""
+    problems = inspection.signature_problems(graph)
+    if model is not None:
+        missing = sorted(set(model.signatures()) - set(graph.signature_def))
+        problems += [f"expected the model's signature {name!r}. Received: none" for name in missing]
+    problems += inspection.variable_problems(graph, version_directory, model)
+    problems += inspection.operation_problems(graph, xla)
+    known = inspection.serving_operations()
+    return problems + inspection.unknown_operation_problems(graph, known, "TensorFlow Serving 2.20")
+
+
+def warm_up_problems(graph: Message, warm_up: Sequence[Run]) -> list[str]:
+    """Requests that the export has no signature or not the inputs for."""
+    problems = []
+    for number, run in enumerate(warm_up, 1):
+        signature = graph.signature_def.get(run.signature)
+        if signature is None:
+            problems.append(
+                f"warm-up request {number} expected a signature of the export. "
+                f"Received: {run.signature!r}"
+            )
+        elif set(signature.inputs) != set(run.inputs):
+            problems.append(
+                f"warm-up request {number} expected the inputs {sorted(signature.inputs)} of "
+                f"{run.signature}. Received: {sorted(run.inputs)}"
+            )
+    return problems
+
+
+class _Plan:
+    """What to run, and what the outputs are good for."""
+
+    def __init__(self, graph: Message, sentences: Sequence[bytes], warm_up: Sequence[Run]) -> None:
+        self.chunks = [
+            sentences[start : start + BATCH_SIZE] for start in range(0, len(sentences), BATCH_SIZE)
+        ]
+        self.batches = [list(PROBES), *([probe] for probe in PROBES), [], *self.chunks]
+        self.names = list(inspection.signatures_of_strings(graph))
+        self.warm_up = warm_up
+        self.runs = [
+            # All inputs of a signature get the same texts.
+            Run(name, dict.fromkeys(graph.signature_def[name].inputs, texts))
+            for name in self.names
+            for texts in self.batches
+        ]
+        self.runs += warm_up
+
+    def problems(self, answer: Answer) -> list[str]:
+        """Why there are not all outputs."""
+        if answer.error is None:
+            return []
+        reason = f"cannot be run as a server does: {inspection.first_line(answer.error)}"
+        number = len(answer.outputs) - (len(self.runs) - len(self.warm_up))
+        if number >= 0 and self.warm_up and answer.operations is not None:
+            name = self.warm_up[number].signature
+            return [f"warm-up request {number + 1} of {name} {reason}"]
+        return [reason]
+
+    def expected(self, version_directory: pathlib.Path, model: Any) -> dict[str, list[Outputs]]:
+        """What the model gives for the probes and sentences, with weights as the export has them.
+
+        Nothing for signatures that it has not.
+        """
+        if model is None:
+            return {}
+        signatures = model.signatures()
+        kind = read_facts(version_directory).get("weights", "float32")
+        if kind != "float32":
+            signatures = StoredWeights(model.weights, kind).signatures(signatures)
+        functions = {
+            name: compile_function(*signatures[name]) for name in self.names if name in signatures
+        }
+        return {
+            name: [function(texts) for texts in [PROBES, *self.chunks]]
+            for name, function in functions.items()
+        }
+
+    def compare(
+        self,
+        outputs: Sequence[Outputs],
+        comparison: Comparison,
+        expected: dict[str, list[Outputs]],
+    ) -> None:
+        """Find what differs: alone and in a batch, in the export and the model."""
+        outputs = [{name: as_plain(array) for name, array in run.items()} for run in outputs]
+        for place, name in enumerate(self.names):
+            found = outputs[place * len(self.batches) :][: len(self.batches)]
+            everything, *singles = found[: 1 + len(PROBES)]
+            comparison.check_batches(name, [everything, *singles])
+            comparison.check_empty(name, found[1 + len(PROBES)])
+            if name in expected:
+                chunks = found[2 + len(PROBES) :]
+                comparison.check_model(name, [everything, *chunks], expected[name])
 
 
 def find_version(directory: str | os.PathLike) -> pathlib.Path:
@@ -153,52 +286,3 @@ def find_version(directory: str | os.PathLike) -> pathlib.Path:
     if not found:
         raise FileNotFoundError(f"{wanted}which has neither saved_model.pb nor a version's number")
     return found[-1]
-
-
-def run_session(
-    version_directory: pathlib.Path, texts: Sequence[bytes], time_limit: float
-) -> dict[str, Any]:
-    """Run texts through an export in a process of its own: all at once, then one by one.
-
-    Returns:
-        `operations`: the names a server knows, and `outputs`: signature -> a dictionary of
-        arrays for each batch; or `error`: the reason why there are none.
-    """
-    request = {
-        "directory": str(version_directory),
-        "texts": [base64.b64encode(text).decode("ascii") for text in texts],
-        "batches": [list(range(len(texts))), *([number] for number in range(len(texts)))],
-    }
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    # A server has neither these settings nor, here, the accelerator: this process may hold it.
-    environment.pop("TF_XLA_FLAGS", None)
-    environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    try:
-        process = subprocess.run(
-            # -P: the files beside the runner are no modules that it may find.
-            [sys.executable, "-P", str(RUNNER)],
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            env=environment,
-            timeout=time_limit,
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"no result within {time_limit:g} seconds"}
-    if process.returncode != 0:
-        lines = process.stderr.decode("utf-8", errors="replace").splitlines()
-        reason = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
-        return {"error": f"the process ended with code {process.returncode}: {reason}"}
-    answer = json.loads(process.stdout)
-    for batches in answer.get("outputs", {}).values():
-        batches[:] = [{key: _array(value) for key, value in batch.items()} for batch in batches]
-    return answer
-
-
-def _array(stored: dict[str, Any]) -> np.ndarray:
-    if stored["kind"] == "O":
-        array = np.empty(len(stored["values"]), object)
-        array[:] = [base64.b64decode(value) for value in stored["values"]]
-    else:
-        kinds = {"b": bool, "i": "int64", "u": "uint64"}
-        array = np.asarray(stored["values"], kinds.get(stored["kind"], "float64"))
-    return array.reshape(stored["shape"])

@@ -42,10 +42,14 @@ def difference(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class Comparison:
-    """Collects what differs between outputs that should be equal."""
+    """Collects what differs between outputs that should be equal.
 
-    def __init__(self, texts: Sequence[bytes]) -> None:
+    `texts` go through an export in a batch and one by one, `further` only in batches.
+    """
+
+    def __init__(self, texts: Sequence[bytes], further: Sequence[bytes] = ()) -> None:
         self.texts = texts
+        self.further = further
         self.problems: list[str] = []
         self.max_difference = 0.0
 
@@ -71,21 +75,37 @@ class Comparison:
                 [(array[row], single[output][0]) for row, single in enumerate(singles)],
             )
 
-    def check_model(self, name: str, outputs: Outputs, model: Any) -> None:
-        """The model's function must give the export's outputs."""
-        if name not in model.signatures():
-            return
-        function, specification = model.signatures()[name]
-        expected = run_function(function, specification, self.texts)
-        if set(expected) != set(outputs):
+    def check_empty(self, name: str, outputs: Outputs) -> None:
+        """No texts must give no rows."""
+        for output, array in sorted(outputs.items()):
+            if array.shape[:1] != (0,):
+                self.problems.append(
+                    f"output {output} of {name} expected the batch as dimension 0: 0 for 0 texts. "
+                    f"Received: {array.shape[0] if array.ndim else 'a scalar'}"
+                )
+
+    def check_model(
+        self, name: str, batches: Sequence[Outputs], expected: Sequence[Outputs]
+    ) -> None:
+        """The outputs of an export for all texts, in batches, and those of the model's function."""
+        names, wanted = set(batches[0]), set(expected[0])
+        if names != wanted:
             self.problems.append(
-                f"{name} expected the model's outputs {sorted(expected)}. "
-                f"Received: {sorted(outputs)}"
+                f"{name} expected the model's outputs {sorted(wanted)}. Received: {sorted(names)}"
             )
             return
-        for output, array in outputs.items():
-            if array.shape[:1] == (len(self.texts),) == expected[output].shape[:1]:
-                pairs = list(zip(array, expected[output], strict=True))
+        for output in batches[0]:
+            arrays = [batch[output] for batch in batches]
+            others = [batch[output] for batch in expected]
+            if all(
+                one.ndim and one.shape[:1] == two.shape[:1]
+                for one, two in zip(arrays, others, strict=True)
+            ):
+                pairs = [
+                    pair
+                    for one, two in zip(arrays, others, strict=True)
+                    for pair in zip(one, two, strict=True)
+                ]
                 self._compare(f"output {output} of {name} in the export and the model", pairs)
 
     def _compare(self, what: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -102,22 +122,28 @@ class Comparison:
             )
 
     def _text(self, row: int) -> str:
-        return _shorten(self.texts[row])
+        return _shorten([*self.texts, *self.further][row])
 
 
-def run_function(
-    function: Callable, specification: list[tf.TensorSpec], texts: Sequence[bytes]
-) -> Outputs:
-    """Run a model's signature on texts, as arrays like those of the session.
+def compile_function(
+    function: Callable, specification: list[tf.TensorSpec]
+) -> Callable[[Sequence[bytes]], Outputs]:
+    """A model's signature as a function of texts, with arrays like those of a session.
 
     All its inputs get the same texts.
     """
     compiled = tf.function(function, input_signature=specification, autograph=False)
-    outputs = compiled(*[tf.constant(list(texts), tf.string)] * len(specification))
-    return {
-        name: array if array.dtype.kind in "Obiu" else array.astype("float64")
-        for name, array in ((name, tensor.numpy()) for name, tensor in outputs.items())
-    }
+
+    def run(texts: Sequence[bytes]) -> Outputs:
+        outputs = compiled(*[tf.constant(list(texts), tf.string)] * len(specification))
+        return {name: as_plain(tensor.numpy()) for name, tensor in outputs.items()}
+
+    return run
+
+
+def as_plain(array: np.ndarray) -> np.ndarray:
+    """An array whose numbers are whole, or float64."""
+    return array if array.dtype.kind in "Obiu" else array.astype("float64")
 
 
 def _as_array(value: Any) -> np.ndarray:

@@ -12,6 +12,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_tx.serving import warm_up as warm_up_requests
+from keras_tx.serving.stored_weights import STORED_WEIGHTS, StoredWeights
+
 # TensorFlow Serving leaves this folder of a SavedModel to others.
 FACTS_PATH = pathlib.PurePath("assets.extra", "keras_tx.json")
 
@@ -29,6 +32,10 @@ def export_saved_model(
     directory: str | os.PathLike,
     resources: Sequence[Any] = (),
     facts: Mapping[str, Any] | None = None,
+    *,
+    warm_up: bool = False,
+    weights: str = "float32",
+    variables: Sequence[keras.Variable] = (),
 ) -> pathlib.Path:
     """Write graph functions to `directory/<version>/` as a SavedModel.
 
@@ -42,12 +49,19 @@ def export_saved_model(
         resources: trackable objects that the functions use besides their variables, such
             as the resources of tokenizers.
         facts: what JSON can hold about the model, for `read_facts`. Default `None`: nothing.
+        warm_up: whether to add requests that the server runs before it takes others, made of
+            sample sentences for each signature; needs the extra `serving`. Default `False`.
+        weights: how `variables` are stored: `"float32"` (default), as they are; `"float16"` or
+            `"int8"`, smaller and less exact (see `StoredWeights`).
+        variables: the weights that the functions read. Default: none.
 
     Returns:
         The version's directory.
 
     Raises:
+        ImportError: when a package for warm-up requests is missing.
         NotADirectoryError: when `directory` is a file.
+        ValueError: for an unknown kind of weights.
 
     Example:
         >>> import tempfile, keras, tensorflow as tf
@@ -65,22 +79,30 @@ def export_saved_model(
     directory = pathlib.Path(directory)
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"expected a directory. Received: {directory}, which is a file")
-    archive = keras.export.ExportArchive()
+    if weights not in STORED_WEIGHTS:
+        raise ValueError(f"weights expected one of {STORED_WEIGHTS}. Received: weights={weights!r}")
     held = tf.Module()
     held.resources = list(resources)
-    archive.track(held)
-    for name, (function, specification) in signatures.items():
-        archive.add_endpoint(name, function, input_signature=specification)
+    if weights != "float32":
+        stored = StoredWeights(variables, weights)
+        held.weights = stored.parts
+        signatures = stored.signatures(signatures)
+        facts = {**(facts or {}), "weights": weights}
     is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     # The name is no number, so a server does not take it for a version.
     beside = directory / f".export.{os.getpid()}"
     try:
-        archive.write_out(str(beside), verbose=False)
+        _write(beside, signatures, held)
         if facts is not None:
             facts_file = beside / FACTS_PATH
             facts_file.parent.mkdir(exist_ok=True)
             facts_file.write_text(json.dumps(dict(facts), indent=2) + "\n", encoding="utf-8")
+        if warm_up:
+            inputs = {name: specification for name, (_, specification) in signatures.items()}
+            runs = warm_up_requests.warm_up_runs(inputs)
+            file = beside / warm_up_requests.WARM_UP_PATH
+            warm_up_requests.write_warm_up(file, runs, directory.resolve().name)
         target = directory / str(max((int(old.name) for old in versions(directory)), default=0) + 1)
         os.rename(beside, target)
     finally:
@@ -88,6 +110,25 @@ def export_saved_model(
         if is_new and not any(directory.iterdir()):
             directory.rmdir()
     return target
+
+
+def _write(
+    directory: pathlib.Path,
+    signatures: Mapping[str, tuple[Callable, list[tf.TensorSpec]]],
+    held: tf.Module,
+) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(held)
+    for name, (function, specification) in signatures.items():
+        # Saving traces an endpoint twice, which takes seconds. What it calls is a graph by then.
+        compiled = tf.function(function, input_signature=specification, autograph=False)
+        graph = compiled.get_concrete_function()
+        archive.add_endpoint(name, _calling(graph), input_signature=specification)
+    archive.write_out(str(directory), verbose=False)
+
+
+def _calling(graph: Callable) -> Callable:
+    return lambda *inputs: graph(*inputs)
 
 
 def read_facts(version_directory: str | os.PathLike) -> dict[str, Any]:

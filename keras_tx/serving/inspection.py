@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import collections
+import functools
 import hashlib
 import pathlib
 from collections.abc import Collection, Iterator
@@ -17,6 +17,8 @@ TAG = "serve"
 SIGNATURE = "serving_default"
 INPUT = "text"
 PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+XLA = ("Xla", "_Xla")
+SERVING_OPERATIONS = pathlib.Path(__file__).with_name("serving_operations.txt")
 
 
 def read_graph(version_directory: pathlib.Path) -> meta_graph_pb2.MetaGraphDef:
@@ -44,6 +46,16 @@ def signature_names(graph: meta_graph_pb2.MetaGraphDef) -> tuple[str, ...]:
     return tuple(sorted(name for name in graph.signature_def if not name.startswith("__")))
 
 
+def signatures_of_strings(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
+    """The names of the signatures all of whose inputs are strings."""
+    return [
+        name
+        for name in signature_names(graph)
+        if {tensor.dtype for tensor in graph.signature_def[name].inputs.values()}
+        == {types_pb2.DT_STRING}
+    ]
+
+
 def signature_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
     """What is wrong with the names, types and shapes of inputs and outputs."""
     names = signature_names(graph)
@@ -63,6 +75,13 @@ def signature_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
         if not outputs:
             problems.append(f"{name} expected outputs. Received: none")
         for output, tensor in sorted(outputs.items()):
+            if (encoding := tensor.WhichOneof("encoding")) != "name":
+                kinds = {"composite_tensor": "a ragged", "coo_sparse": "a sparse"}
+                problems.append(
+                    f"output {output} of {name} expected a dense tensor. "
+                    f"Received: {kinds.get(encoding, 'no')} tensor"
+                )
+                continue
             unknown_rank = tensor.tensor_shape.unknown_rank
             first = [dimension.size for dimension in tensor.tensor_shape.dim[:1]]
             if not unknown_rank and first != [-1]:
@@ -100,14 +119,19 @@ def used_operations(graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
     return {node.op for node in nodes(graph)} - functions
 
 
-def operation_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
-    """What TensorFlow Serving cannot run, though TensorFlow in Python may."""
+def operation_problems(graph: meta_graph_pb2.MetaGraphDef, xla: bool = False) -> list[str]:
+    """What TensorFlow Serving cannot run, though TensorFlow in Python may.
+
+    `xla` says that it has been told to use XLA.
+    """
     used = used_operations(graph)
     problems = []
     if python := used & set(PYTHON_OPERATIONS):
         problems.append(f"operations {sorted(python)} call Python, which a server has not")
-    if xla := {name for name in used if name.startswith("Xla")}:
-        problems.append(f"operations {sorted(xla)} need XLA, which a server has switched off")
+    if xla:
+        return problems
+    if needing := {name for name in used if name.startswith(XLA)}:
+        problems.append(f"operations {sorted(needing)} need XLA, which a server has switched off")
     functions = graph.graph_def.library.function
     compiled = [f.signature.name for f in functions if f.attr["_XlaMustCompile"].b]
     if compiled:
@@ -118,14 +142,21 @@ def operation_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
     return problems
 
 
+@functools.cache
+def serving_operations() -> frozenset[str]:
+    """What TensorFlow Serving 2.20 registers: TensorFlow's operations and TensorFlow Text's."""
+    lines = SERVING_OPERATIONS.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
 def unknown_operation_problems(
-    graph: meta_graph_pb2.MetaGraphDef, known: Collection[str] | None
+    graph: meta_graph_pb2.MetaGraphDef, known: Collection[str] | None, where: str
 ) -> list[str]:
-    """Operations that are not among those a server knows (`None`: it could not be asked)."""
+    """Operations that are not among those known `where` (`None`: it could not be asked)."""
     strange = set() if known is None else used_operations(graph) - set(known)
-    if not strange:
-        return []
-    return [f"operations {sorted(strange)} are neither TensorFlow's nor TensorFlow Text's"]
+    # Those for which there is a better reason have had it.
+    strange -= {name for name in strange if name.startswith(XLA)} | set(PYTHON_OPERATIONS)
+    return [f"operations {sorted(strange)} are unknown to {where}"] if strange else []
 
 
 def variable_problems(
@@ -148,9 +179,10 @@ def variable_problems(
     if not list(prefix.parent.glob("variables.data-*")):
         return ["variables/variables.data-* is missing"]
     try:
-        stored, copies = stored_bytes(prefix)
+        stored, twins = stored_bytes(prefix)
     except Exception as error:  # The reader raises whatever the damage happens to hit.
         return [f"variables/ is damaged: {first_line(error)}"]
+    copies = sum(size for _, _, size in twins)
     weights = getattr(model, "weights", None)
     if weights is not None:
         expected = sum(weight.numpy().nbytes for weight in unique(weights))
@@ -161,26 +193,31 @@ def variable_problems(
             ]
         copies = max(stored - expected, 0)
     if copies:
-        return [f"weights are stored twice: {copies:,} of {stored:,} bytes are too many"]
+        names = f": {twins[0][0]} is {twins[0][1]}" if twins else ""
+        return [f"weights are stored twice: {copies:,} of {stored:,} bytes are too many{names}"]
     return []
 
 
-def stored_bytes(prefix: pathlib.Path) -> tuple[int, int]:
-    """The number of bytes of all stored weights, and of those that are copies of others."""
+def stored_bytes(prefix: pathlib.Path) -> tuple[int, list[tuple[str, str, int]]]:
+    """The number of bytes of all stored weights, and which of them are copies.
+
+    A copy is its name, the name of the weight that it is equal to, and its number of bytes.
+    """
     reader = tf.train.load_checkpoint(str(prefix))
-    stored = copies = 0
-    seen: dict[tuple, int] = collections.Counter()
-    for name, dtype in reader.get_variable_to_dtype_map().items():
-        if not dtype.is_floating:  # Tables, counters, the structure of the objects.
+    stored, copies = 0, []
+    seen: dict[tuple, str] = {}
+    for name, dtype in sorted(reader.get_variable_to_dtype_map().items()):
+        if not (dtype.is_floating or dtype == tf.int8):  # Tables, counters, the objects' graph.
             continue
         tensor = reader.get_tensor(name)
         stored += tensor.nbytes
         content = tensor.tobytes()
         # Biases and scales that were never trained are equal by nature.
         if tensor.size > 1 and content != content[: tensor.itemsize] * tensor.size:
-            digest = hashlib.sha256(content).digest()
-            copies += tensor.nbytes if seen[tensor.shape, digest] else 0
-            seen[tensor.shape, digest] += 1
+            short = name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
+            first = seen.setdefault((tensor.shape, hashlib.sha256(content).digest()), short)
+            if first != short:
+                copies.append((short, first, tensor.nbytes))
     return stored, copies
 
 

@@ -1,13 +1,15 @@
-"""Runs an export the way TensorFlow Serving does; started by `check_export`, by its path.
+"""Runs an export the way TensorFlow Serving does; started by `run_export`, by its path.
 
 TensorFlow Serving loads a SavedModel with the C++ session loader, has TensorFlow's own
 operations and those of TensorFlow Text, and has XLA switched off. This process has no more
 than that: it imports neither Keras nor keras_tx, whose presence would hide what an export
-lacks. So this file must not import anything of the package.
+lacks. So this file must not import anything of the package, and it runs under TensorFlow 2.20.
+With `--xla` XLA stays on.
 
-Standard input holds one JSON object, `{"directory": path, "texts": [base64], "batches":
-[[number of a text]]}`. Standard output gets one, with `operations` (all that exist here) and
-either `outputs` (signature -> a dictionary of arrays a batch) or `error`.
+Standard input holds one JSON object, `{"directory": path, "runs": [[signature, {input:
+[base64]}]]}`. Standard output gets one, with `tensorflow` (its version), `operations` (all that
+exist here), `kernels` (those that a processor can run), `outputs` (a dictionary of arrays for
+each run) and, when a run failed, which ends the work, `error`.
 """
 
 from __future__ import annotations
@@ -31,54 +33,66 @@ class Buffer(ctypes.Structure):
         ("deallocator", ctypes.c_void_p),
     ]
 
+    def content(self) -> bytes:
+        return ctypes.string_at(self.data, self.length)
 
-def prepare(tf: Any) -> list[str]:
-    """Make this process like the server, and return the names of the operations it has."""
+
+def prepare(tf: Any) -> dict[str, Any]:
+    """Make this process like the server, and return what it has."""
     library = ctypes.CDLL(os.path.join(os.path.dirname(tf.__file__), "libtensorflow_cc.so.2"))
-    library._ZN10tensorflow21DisableXlaCompilationEv()
+    if "--xla" not in sys.argv:
+        library._ZN10tensorflow21DisableXlaCompilationEv()
     text = importlib.util.find_spec("tensorflow_text")
     if text is not None:
         # Not imported: that would run Python which a server does not have.
         for package in text.submodule_search_locations:
             for file in sorted(pathlib.Path(package).glob("python/ops/_*.so")):
                 tf.load_op_library(str(file))
-    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.core.framework import kernel_def_pb2, op_def_pb2
 
     library.TF_GetAllOpList.restype = ctypes.POINTER(Buffer)
-    buffer = library.TF_GetAllOpList().contents
-    listed = op_def_pb2.OpList.FromString(ctypes.string_at(buffer.data, buffer.length))
-    return sorted(operation.name for operation in listed.op)
+    library.TF_GetAllRegisteredKernels.restype = ctypes.POINTER(Buffer)
+    library.TF_NewStatus.restype = ctypes.c_void_p
+    status = ctypes.c_void_p(library.TF_NewStatus())
+    operations = op_def_pb2.OpList.FromString(library.TF_GetAllOpList().contents.content())
+    kernels = kernel_def_pb2.KernelList.FromString(
+        library.TF_GetAllRegisteredKernels(status).contents.content()
+    )
+    return {
+        "tensorflow": tf.__version__,
+        "operations": sorted(operation.name for operation in operations.op),
+        # "DEFAULT" stands for every kind of device.
+        "kernels": sorted({k.op for k in kernels.kernel if k.device_type in ("CPU", "DEFAULT")}),
+    }
 
 
-def run(tf: Any, directory: str, texts: list[bytes], batches: list[list[int]]) -> dict[str, Any]:
-    """Load the export into a session, and run each signature of strings on batches.
-
-    All inputs of a signature get the same texts.
-    """
-    results: dict[str, Any] = {}
+def run(tf: Any, directory: str, runs: list, outputs: list[dict[str, Any]]) -> None:
+    """Load the export into a session and run its signatures; append to `outputs`."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         graph = tf.compat.v1.saved_model.load(session, ["serve"], directory)
-        for name, signature in graph.signature_def.items():
-            inputs = list(signature.inputs.values())
-            if {value.dtype for value in inputs} != {tf.string.as_datatype_enum}:
-                continue
+        for name, inputs in runs:
+            signature = graph.signature_def[name]
             fetches = {key: tensor.name for key, tensor in signature.outputs.items()}
-            results[name] = [
-                session.run(
-                    fetches,
-                    {value.name: [texts[number] for number in batch] for value in inputs},
-                )
-                for batch in batches
-            ]
-    return results
+            feeds = {
+                signature.inputs[key].name: [base64.b64decode(text) for text in texts]
+                for key, texts in inputs.items()
+            }
+            found = session.run(fetches, feeds)
+            outputs.append({key: as_json(value) for key, value in found.items()})
 
 
-def as_json(array: Any) -> dict[str, Any]:
-    """An array as JSON takes it: the dtype's kind, the shape, the values in a row."""
-    values = array.ravel().tolist()
+def as_json(value: Any) -> dict[str, Any]:
+    """An array as JSON takes it: dtype, shape, and bytes in base64 (of strings one by one)."""
+    import numpy as np
+
+    array = np.asarray(value)
     if array.dtype.kind == "O":
-        values = [base64.b64encode(value).decode("ascii") for value in values]
-    return {"kind": array.dtype.kind, "shape": list(array.shape), "values": values}
+        data: Any = [base64.b64encode(item).decode("ascii") for item in array.ravel()]
+    else:
+        if array.dtype.kind not in "biuf":  # Such as bfloat16, which NumPy alone has not.
+            array = array.astype("float64")
+        data = base64.b64encode(array.tobytes()).decode("ascii")
+    return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
 def main() -> None:
@@ -87,21 +101,13 @@ def main() -> None:
     answer_stream, sys.stdout = sys.stdout, sys.stderr
     # TensorFlow imports Keras where it can. It does without.
     sys.modules["keras"] = None
-    import numpy as np
     import tensorflow as tf
 
     tf.compat.v1.logging.set_verbosity(tf.compat.v1.logging.ERROR)
-    answer: dict[str, Any] = {"operations": prepare(tf)}
-    texts = [base64.b64decode(text) for text in request["texts"]]
+    answer: dict[str, Any] = {**prepare(tf), "outputs": []}
     try:
-        results = run(tf, request["directory"], texts, request["batches"])
-        answer["outputs"] = {
-            name: [
-                {key: as_json(np.asarray(value)) for key, value in outputs.items()}
-                for outputs in batches
-            ]
-            for name, batches in results.items()
-        }
+        if request["runs"]:
+            run(tf, request["directory"], request["runs"], answer["outputs"])
     except Exception as error:  # Whatever the damage happens to hit is the answer.
         # Python's session wraps the server's own message in a stack trace of the export.
         inner = error.__context__

@@ -22,6 +22,7 @@ def test_a_translator_passes(translator, exported):
     assert report.operations > 20
     assert report.probes == len(check.PROBES) > 10
     assert report.max_difference < 1e-4
+    assert report.warm_up_requests == 3 * 4 and report.sentences == 0
 
 
 def test_other_weights_than_the_models_and_the_newest_version_counts(
@@ -129,6 +130,39 @@ def test_where_there_is_no_export(tmp_path):
     ]:
         with pytest.raises(error, match=f"expected an exported model. .*{name}, .*{message}"):
             check_export(tmp_path / name)
+
+
+def test_warm_up_requests_that_do_not_fit_or_fail(export_functions):
+    from keras_tx.serving.runtimes import Run
+    from keras_tx.serving.warm_up import WARM_UP_PATH, write_warm_up
+
+    def strict(text):
+        good = tf.debugging.assert_none_equal(text, "bad", message="a bad text")
+        with tf.control_dependencies([good]):
+            return {"n": tf.strings.length(text)}
+
+    version = export_functions(serving_default=strict)
+    good, bad = (Run("serving_default", {"text": [text]}) for text in (b"good", b"bad"))
+    write_warm_up(version / WARM_UP_PATH, [good, Run("beam", {"text": [b"a"]})], "model")
+    assert check_export(version).problems == [
+        "warm-up request 2 expected a signature of the export. Received: 'beam'"
+    ]
+    write_warm_up(version / WARM_UP_PATH, [Run("serving_default", {"texts": [b"a"]})], "model")
+    assert check_export(version).problems == [
+        "warm-up request 1 expected the inputs ['text'] of serving_default. Received: ['texts']"
+    ]
+    write_warm_up(version / WARM_UP_PATH, [good, bad, good], "model")
+    (problem,) = check_export(version).problems
+    expected = "warm-up request 2 of serving_default cannot be run as a server does: "
+    assert problem.startswith(expected) and "a bad text" in problem
+    (version / WARM_UP_PATH).write_bytes(b"damaged")
+    (problem,) = check_export(version).problems
+    assert "tf_serving_warmup_requests is damaged" in problem
+
+
+def test_an_unknown_runtime():
+    with pytest.raises(ValueError, match="runtime expected one of .* Received: runtime='java'"):
+        check_export("anywhere", runtime="java")
 
 
 def test_a_time_limit_that_is_none():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_tx.serving.comparison import Comparison, difference, run_function
+from keras_tx.serving.comparison import Comparison, compile_function, difference
 
 TEXTS = [b"one", b"two words", b""]
 
@@ -88,29 +88,55 @@ def test_nan_is_a_problem_even_where_both_have_it():
     assert comparison.problems == ["output score of serving_default is NaN for b''"]
 
 
-class Lengths:
-    def __init__(self, more=0.0, name="n"):
-        self.more, self.name = more, name
+TEXT = [tf.TensorSpec([None], tf.string, "text")]
 
-    def signatures(self):
-        def count(text):
-            length = tf.cast(tf.strings.length(text), tf.bfloat16) + self.more
-            return {self.name: length, "text": text}
 
-        return {"serving_default": (count, [tf.TensorSpec([None], tf.string, "text")])}
+def test_a_compiled_function_gives_plain_arrays_for_any_number_of_texts():
+    def count(text):
+        return {"n": tf.cast(tf.strings.length(text), tf.bfloat16), "text": text}
+
+    run = compile_function(count, TEXT)
+    outputs = run(TEXTS)
+    assert outputs["n"].tolist() == [3.0, 9.0, 0.0] and outputs["text"].tolist() == TEXTS
+    assert outputs["n"].dtype == np.float64
+    assert run([])["n"].shape == (0,)
 
 
 def test_the_model_must_give_the_outputs_of_the_export():
-    outputs = run_function(*Lengths().signatures()["serving_default"], TEXTS)
-    assert outputs["n"].tolist() == [3.0, 9.0, 0.0] and outputs["text"].tolist() == TEXTS
+    def batch(*numbers, name="n"):
+        return {name: np.array(numbers)}
+
     comparison = Comparison(TEXTS)
-    comparison.check_model("serving_default", outputs, Lengths())
-    comparison.check_model("another", outputs, Lengths(more=1.0))
+    found = [batch(3.0, 9.0), batch(0.0)]
+    comparison.check_model("serving_default", found, [batch(3.0, 9.0), batch(0.0)])
     assert comparison.problems == []
-    comparison.check_model("serving_default", outputs, Lengths(more=1.0))
-    comparison.check_model("serving_default", outputs, Lengths(name="m"))
+    comparison.check_model("serving_default", found, [batch(3.0, 8.0), batch(1.0)])
+    comparison.check_model("serving_default", found, [batch(3.0, 9.0, name="m"), batch(0.0)])
     assert comparison.problems == [
-        "output n of serving_default in the export and the model differs for 3 of 3 texts, "
-        "such as b'one': 3.0 and 4.0",
-        "serving_default expected the model's outputs ['m', 'text']. Received: ['n', 'text']",
+        "output n of serving_default in the export and the model differs for 2 of 3 texts, "
+        "such as b'two words': 9.0 and 8.0",
+        "serving_default expected the model's outputs ['m']. Received: ['n']",
+    ]
+
+
+def test_texts_after_the_probes_are_compared_and_named_too():
+    comparison = Comparison(TEXTS, [b"another"])
+    comparison.check_model(
+        "score",
+        [{"n": np.array([1.0, 2.0, 3.0])}, {"n": np.array([4.0])}],
+        [{"n": np.array([1.0, 2.0, 3.0])}, {"n": np.array([5.0])}],
+    )
+    (problem,) = comparison.problems
+    assert problem.endswith("differs for 1 of 4 texts, such as b'another': 4.0 and 5.0")
+
+
+def test_no_texts_must_give_no_rows():
+    comparison = Comparison(TEXTS)
+    comparison.check_empty("serving_default", {"n": np.zeros((0, 5)), "text": strings()})
+    assert comparison.problems == []
+    comparison.check_empty("serving_default", {"n": np.zeros((1, 5)), "total": np.array(0.0)})
+    assert comparison.problems == [
+        "output n of serving_default expected the batch as dimension 0: 0 for 0 texts. Received: 1",
+        "output total of serving_default expected the batch as dimension 0: 0 for 0 texts. "
+        "Received: a scalar",
     ]

@@ -1,6 +1,7 @@
 """Export: version numbers, whole directories or none, facts, and equal outputs in Python."""
 
 import json
+import threading
 
 import pytest
 import tensorflow as tf
@@ -48,6 +49,68 @@ def test_nothing_is_left_when_writing_fails_in_the_middle(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         export_saved_model(SIGNATURES, tmp_path / "new", facts={"model": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_polls_never_sees_half_an_export(subword_classifier, tmp_path):
+    """It takes every folder with a number, whatever is in it at that moment."""
+    wanted = {
+        "saved_model.pb", "variables/variables.index", "assets.extra/keras_tx.json",
+        "assets.extra/tf_serving_warmup_requests",
+    }  # fmt: skip
+    seen, stop = [], threading.Event()
+
+    def poll():
+        while not stop.is_set():
+            for version in export.versions(tmp_path):
+                files = {str(f.relative_to(version)) for f in version.rglob("*") if f.is_file()}
+                seen.append((version.name, wanted - files))
+
+    server = threading.Thread(target=poll)
+    server.start()
+    try:
+        for _ in range(2):
+            subword_classifier.export(tmp_path, warm_up=True)
+    finally:
+        stop.set()
+        server.join()
+    assert {name for name, _ in seen} >= {"1"}
+    assert not [entry for entry in seen if entry[1]]
+
+
+def test_warm_up_is_made_for_the_name_under_which_the_model_is_served(tmp_path):
+    from keras_tx.serving.warm_up import WARM_UP_PATH, read_warm_up
+
+    version = export_saved_model(SIGNATURES, tmp_path / "lengths", warm_up=True)
+    assert [len(run.inputs["text"]) for run in read_warm_up(version)] == [1, 4, 16]
+    assert b"lengths" in (version / WARM_UP_PATH).read_bytes()
+    assert not (export_saved_model(SIGNATURES, tmp_path / "lengths") / WARM_UP_PATH).exists()
+
+
+def test_an_unknown_kind_of_weights(tmp_path):
+    with pytest.raises(ValueError, match="weights expected one of .* Received: weights='int4'"):
+        export_saved_model(SIGNATURES, tmp_path / "new", weights="int4")
+    assert not (tmp_path / "new").exists()
+
+
+LONG = ["word " * 20_000, "x" * 100_000, "\u00e9" * 50_000 + "\n" * 50_000]
+
+
+@pytest.mark.parametrize("name", ["translator", "word_classifier", "subword_classifier"])
+def test_batches_of_any_size_and_texts_of_any_length(name, exported):
+    signature = tf.saved_model.load(str(exported(name))).signatures["serving_default"]
+    key = "translation" if name == "translator" else "label"
+    texts = ["", "lake", LONG[0], "a small boat", LONG[1], " ", "two dogs run", LONG[2]] * 8
+    whole = signature(text=tf.constant(texts))
+    for size in (1, 3):
+        part = signature(text=tf.constant(texts[:size]))
+        assert part[key].numpy().tolist() == whole[key].numpy()[:size].tolist()
+    assert all(len(output) == 64 for output in whole.values())
+    # What a long text adds is cut away: its end changes nothing.
+    for text in LONG[:2] if name == "translator" else []:
+        cut = signature(text=tf.constant([text[:50_000]]))[key].numpy()[0]
+        assert cut == whole[key].numpy()[texts.index(text)]
+    nothing = signature(text=tf.constant([], tf.string))
+    assert {output.shape[0] for output in nothing.values()} == {0}
 
 
 def test_a_file_is_no_base_directory(tmp_path):

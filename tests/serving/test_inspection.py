@@ -32,7 +32,9 @@ def changed(graph, change):
 def test_a_good_export_has_no_problem(good_graph, tmp_path):
     assert inspection.signature_problems(good_graph) == []
     assert inspection.operation_problems(good_graph) == []
-    assert inspection.unknown_operation_problems(good_graph, None) == []
+    assert inspection.unknown_operation_problems(good_graph, None, "a server") == []
+    known = inspection.serving_operations()
+    assert inspection.unknown_operation_problems(good_graph, known, "a server") == []
     assert inspection.variable_problems(good_graph, tmp_path) == []  # It has no variables.
     assert inspection.signature_names(good_graph) == ("serving_default",)
     assert {"StringLength", "Cast"} <= inspection.used_operations(good_graph)
@@ -42,8 +44,47 @@ def test_a_good_export_has_no_problem(good_graph, tmp_path):
 
 def test_operations_that_no_server_has(good_graph):
     known = inspection.used_operations(good_graph) - {"StringLength"}
-    assert inspection.unknown_operation_problems(good_graph, known) == [
-        "operations ['StringLength'] are neither TensorFlow's nor TensorFlow Text's"
+    assert inspection.unknown_operation_problems(good_graph, known, "TensorFlow Serving") == [
+        "operations ['StringLength'] are unknown to TensorFlow Serving"
+    ]
+
+
+def test_an_operation_in_a_nested_function_that_no_server_has(export_functions):
+    """A real one: this TensorFlow's, for which it has no kernel on a processor."""
+
+    @tf.function
+    def inner(text):
+        sizes = tf.raw_ops.GlobalIterId() * tf.ones_like(text, tf.int64)
+        return tf.cond(tf.size(text) > 3, lambda: sizes, lambda: sizes + 1)
+
+    graph = graph_of(
+        export_functions,
+        serving_default=lambda text: {"n": inner(tf.strings.length(text))},
+    )
+    known = inspection.serving_operations()
+    assert inspection.unknown_operation_problems(graph, known, "TensorFlow Serving 2.20") == [
+        "operations ['GlobalIterId'] are unknown to TensorFlow Serving 2.20"
+    ]
+
+
+def test_the_operations_of_a_server():
+    names = inspection.serving_operations()
+    assert {"MatMul", "StatelessWhile", "SentencepieceTokenizeOp", "RegexSplitWithOffsets"} <= names
+    assert not names & set(inspection.PYTHON_OPERATIONS)
+    assert not [name for name in names if name.startswith(("Xla", "TPU", "#"))]
+
+
+@pytest.mark.parametrize(
+    ("function", "received"),
+    [(tf.strings.split, "a ragged"), (lambda text: tf.sparse.from_dense(text), "a sparse")],
+)
+def test_outputs_that_are_not_dense(export_functions, function, received):
+    graph = graph_of(
+        export_functions,
+        serving_default=lambda text: {"words": function(text), "n": lengths(text)},
+    )
+    assert inspection.signature_problems(graph) == [
+        f"output words of serving_default expected a dense tensor. Received: {received} tensor"
     ]
 
 
@@ -186,10 +227,10 @@ def test_weights_stored_twice(dense, tmp_path):
     graph = inspection.read_graph(tmp_path / "1")
     # The kernel has 3 x 4 numbers; the bias, all zeros, tells nothing without the model.
     assert inspection.variable_problems(graph, tmp_path / "1") == [
-        "weights are stored twice: 48 of 128 bytes are too many"
+        "weights are stored twice: 48 of 128 bytes are too many: variables/0 is _all_variables/0"
     ]
     assert inspection.variable_problems(graph, tmp_path / "1", network) == [
-        "weights are stored twice: 64 of 128 bytes are too many"
+        "weights are stored twice: 64 of 128 bytes are too many: variables/0 is _all_variables/0"
     ]
 
 
@@ -200,7 +241,7 @@ def test_text_models_store_each_weight_once(request, exported):
         assert inspection.variable_problems(graph, version) == []
         assert inspection.variable_problems(graph, version, model) == []
         stored, copies = inspection.stored_bytes(version / "variables" / "variables")
-        assert (stored, copies) == (4 * model.network.count_params(), 0)
+        assert (stored, copies) == (4 * model.network.count_params(), [])
 
 
 def test_first_line():

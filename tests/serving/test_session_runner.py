@@ -1,4 +1,4 @@
-"""The process that stands in for the server: what it has, what it lacks, how it ends."""
+"""The process that stands in for the server: what it has and what it lacks."""
 
 import base64
 import json
@@ -8,18 +8,19 @@ import sys
 import pytest
 import tensorflow as tf
 
-from keras_tx.serving.check import RUNNER, run_session
+from keras_tx.serving.runtimes import RUNNER
 
 
 def test_xla_is_off_and_neither_keras_nor_keras_tx_is_there(export_functions):
     # A compiled function runs in Python, and must not run here.
     compiled = tf.function(lambda x: x + 1, jit_compile=True)
     version = export_functions(
-        serving_default=lambda text: {"n": compiled(tf.strings.length(text))},
+        serving_default=lambda text: {"n": tf.strings.length(text)},
+        compiled=lambda text: {"n": compiled(tf.strings.length(text))},
     )
-    request = {"directory": str(version), "texts": [], "batches": [[]]}
-    request["texts"] = [base64.b64encode(b"a").decode()]
-    request["batches"] = [[0]]
+    inputs = {"text": [base64.b64encode(b"a").decode()]}
+    runs = [["serving_default", inputs], ["compiled", inputs], ["serving_default", inputs]]
+    request = {"directory": str(version), "runs": runs}
     code = (
         "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__'); "
         "names = {name.partition('.')[0] for name in sys.modules if sys.modules[name]}; "
@@ -36,17 +37,13 @@ def test_xla_is_off_and_neither_keras_nor_keras_tx_is_there(export_functions):
     assert process.stderr.decode().splitlines()[-1] == "[]"
     answer = json.loads(process.stdout)
     assert answer["error"].startswith("XLA compilation disabled")
-    assert {"MatMul", "LookupTableFindV2", "SentencepieceTokenizeOp"} <= set(answer["operations"])
-
-
-def test_a_process_that_cannot_start_gives_its_last_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONHOME", str(tmp_path))
-    (error,) = run_session(tmp_path, [b"a"], 60.0).values()
-    assert error.startswith("the process ended with code 1: ") and "\n" not in error
-
-
-def test_the_process_is_ended_at_the_time_limit(tmp_path):
-    assert run_session(tmp_path, [b"a"], 0.05) == {"error": "no result within 0.05 seconds"}
+    one = base64.b64encode((1).to_bytes(4, "little")).decode()
+    # What came before the run that failed.
+    assert answer["outputs"] == [{"n": {"dtype": "<i4", "shape": [1], "data": one}}]
+    assert answer["tensorflow"] == tf.__version__
+    assert {"MatMul", "SentencepieceTokenizeOp", "TPUCompile"} <= set(answer["operations"])
+    assert {"MatMul", "SentencepieceTokenizeOp"} <= set(answer["kernels"])
+    assert "TPUCompile" not in answer["kernels"]
 
 
 @pytest.mark.parametrize("name", ["export", "check", "inspection"])

@@ -1,0 +1,93 @@
+"""Trying again: later and later, and not all clients at the same moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from keras_tx.serving.client_transport import ServerError
+
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Backoff:
+    """How often to try, and how long to wait in between.
+
+    The wait before try `n + 1` is drawn evenly from the upper half of
+    `min(longest, first · 2ⁿ⁻¹)` seconds: clients that failed together do not come back
+    together.
+
+    Args:
+        attempts: how many tries in all. Default 10: about 20 seconds of waiting.
+        first: the longest first wait in seconds. Default 0.1.
+        longest: the longest wait in seconds. Default 5.
+
+    Raises:
+        ValueError: for less than one attempt.
+
+    Source: Brooker 2015, "Exponential Backoff and Jitter" ("equal jitter").
+    """
+
+    attempts: int = 10
+    first: float = 0.1
+    longest: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts expected at least 1. Received: attempts={self.attempts!r}")
+
+    def wait(self, failures: int, draw: float) -> float:
+        """Seconds to wait after so many failures; `draw` is in [0, 1).
+
+        Example:
+            >>> from keras_tx.serving.client_retry import Backoff
+            >>> [Backoff().wait(failures, draw=0.0) for failures in (1, 2, 3, 20)]
+            [0.05, 0.1, 0.2, 2.5]
+        """
+        most = min(self.longest, self.first * 2 ** (failures - 1))
+        return most / 2 * (1 + draw)
+
+
+def with_retries(
+    send: Callable[[float], Result],
+    deadline: float,
+    backoff: Backoff,
+    draw: Callable[[], float] = random.random,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Sends a request until there is an answer, or no more hope or time.
+
+    Args:
+        send: sends it once; takes the seconds that are left.
+        deadline: seconds for all tries and the waits between them.
+        backoff: how often, and the waits.
+        draw, clock, sleep: chance and time.
+
+    Raises:
+        ServerError: the last one. At once, if trying again would not help.
+
+    Example:
+        >>> from keras_tx.serving.client_retry import Backoff, with_retries
+        >>> with_retries(lambda seconds: f"{seconds:.0f} s left", 60, Backoff())
+        '60 s left'
+    """
+    start = clock()
+    for failures in range(1, backoff.attempts + 1):
+        try:
+            return send(deadline - (clock() - start))
+        except ServerError as error:
+            if not error.may_pass:
+                raise
+            last = error
+        wait = backoff.wait(failures, draw())
+        left = deadline - (clock() - start)
+        if failures == backoff.attempts or wait >= left:
+            break
+        sleep(wait)
+    tries = "once" if failures == 1 else f"{failures} times in {clock() - start:.1f} s"
+    raise ServerError(f"{last} (tried {tries})", last.code) from last

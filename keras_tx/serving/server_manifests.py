@@ -1,0 +1,215 @@
+"""Manifests that start TensorFlow Serving: Docker, Docker Compose and Kubernetes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import textwrap
+from collections.abc import Mapping, Sequence
+
+GRPC_PORT, REST_PORT = 8500, 8501
+ARGUMENTS = (
+    "--model_config_file=/config/models.config",
+    "--model_config_file_poll_wait_seconds=60",
+    # Otherwise the server would not start, for no version is there yet.
+    "--allow_version_labels_for_unavailable_models=true",
+    "--enable_batching=true",
+    "--batching_parameters_file=/config/batching.config",
+)
+MEBIBYTE = 2**20
+
+
+def memory(size: int) -> int:
+    """Mebibytes for a server of models of `size` bytes: an estimate, on the safe side.
+
+    Half a gibibyte for the server, and each weight six times: the file's pages, the weight, what
+    is made of it, and the tensors of batches.
+    """
+    return 512 + 256 * -(-6 * size // (256 * MEBIBYTE))
+
+
+def docker_run(volumes: Mapping[str, str], image: str) -> str:
+    """A shell script of one command; `volumes` is model -> its folder, relative to the script."""
+    mounts = [
+        f'-v "$PWD/"{shlex.quote(f"{folder}:/models/{name}:ro")}'
+        for name, folder in volumes.items()
+    ]
+    command = " ".join(
+        [
+            "docker run --rm --read-only --tmpfs /tmp",
+            *(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)),
+            *mounts,
+            '-v "$PWD:/config:ro"',
+            image,
+            *ARGUMENTS,
+        ]
+    )
+    return f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command}\n'
+
+
+def compose(volumes: Mapping[str, str], image: str, cpus: int, size: int) -> str:
+    """`compose.yaml`; `volumes` is model -> its folder, relative to the file."""
+    # JSON's strings are YAML's too. A dollar would stand for a variable.
+    folders = {name: folder.replace("$", "$$") for name, folder in volumes.items()}
+    mounts = [
+        f"      - {{type: bind, source: {json.dumps(folder)}, "
+        f'target: "/models/{name}", read_only: true}}'
+        for name, folder in folders.items()
+    ]
+    arguments = "\n".join(f"      - {argument}" for argument in ARGUMENTS)
+    first = next(iter(volumes))
+    return f"""\
+# docker compose up
+services:
+  serving:
+    image: {image}
+    command:
+{arguments}
+    # Of this machine only. There is no password: put a proxy before it to let others in.
+    ports:
+      - "127.0.0.1:{GRPC_PORT}:{GRPC_PORT}" # gRPC
+      - "127.0.0.1:{REST_PORT}:{REST_PORT}" # REST
+    volumes:
+{chr(10).join(mounts)}
+      - "./models.config:/config/models.config:ro"
+      - "./batching.config:/config/batching.config:ro"
+    # The image has no curl, but a shell that can open a connection.
+    healthcheck:
+      test:
+        - CMD
+        - bash
+        - -c
+        - >-
+          exec 3<>/dev/tcp/127.0.0.1/{REST_PORT} &&
+          printf 'GET /v1/models/{first} HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q AVAILABLE <&3
+      interval: 10s
+      timeout: 5s
+      retries: 3
+      start_period: 120s
+    restart: unless-stopped
+    read_only: true
+    tmpfs: [/tmp]
+    cap_drop: [ALL]
+    security_opt: ["no-new-privileges:true"]
+    deploy:
+      resources:
+        limits:
+          cpus: "{cpus}"
+          memory: {memory(size)}m
+"""
+
+
+def kubernetes(
+    files: Mapping[str, str],
+    names: Sequence[str],
+    image: str,
+    cpus: int,
+    size: int,
+    replicas: int,
+) -> str:
+    """A manifest with configuration, volume, deployment and service.
+
+    Args:
+        files: with `models.config` and `batching.config`, which become a ConfigMap.
+        names: of the models. The first one's answer tells that a server is ready.
+        image, cpus, size, replicas: as in `write_server_files`; `size` in bytes.
+    """
+    literals = "".join(
+        f"  {name}: |\n{textwrap.indent(files[name], '    ')}"
+        for name in ("models.config", "batching.config")
+    )
+    arguments = "\n".join(f"            - {argument}" for argument in ARGUMENTS)
+    storage = 1 + -(-4 * size // (1024 * MEBIBYTE))
+    return f"""\
+# kubectl apply -f kubernetes.yaml
+# The claim `models` must be filled with the base directories: {", ".join(names)}.
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: serving
+data:
+{literals}---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: models
+spec:
+  accessModes: [ReadWriteMany]
+  resources:
+    requests:
+      storage: {storage}Gi
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: serving
+  labels: {{app: serving}}
+spec:
+  replicas: {replicas}
+  selector:
+    matchLabels: {{app: serving}}
+  strategy:
+    rollingUpdate: {{maxUnavailable: 0, maxSurge: 1}}
+  template:
+    metadata:
+      labels: {{app: serving}}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 60
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 1000
+        seccompProfile: {{type: RuntimeDefault}}
+      containers:
+        - name: serving
+          image: {image}
+          args:
+{arguments}
+          ports:
+            - {{name: grpc, containerPort: {GRPC_PORT}}}
+            - {{name: rest, containerPort: {REST_PORT}}}
+          # The server listens when all models are loaded and warm.
+          startupProbe:
+            httpGet: {{path: /v1/models/{names[0]}/metadata, port: rest}}
+            periodSeconds: 5
+            failureThreshold: 60
+          readinessProbe:
+            httpGet: {{path: /v1/models/{names[0]}/metadata, port: rest}}
+            periodSeconds: 5
+            timeoutSeconds: 5
+          livenessProbe:
+            tcpSocket: {{port: grpc}}
+            periodSeconds: 10
+            failureThreshold: 6
+          lifecycle:
+            preStop: # Others learn first that it goes; requests under way end.
+              exec: {{command: [sleep, "10"]}}
+          resources:
+            requests: {{cpu: "{cpus}", memory: {memory(size)}Mi}}
+            limits: {{memory: {2 * memory(size)}Mi}}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {{drop: [ALL]}}
+          volumeMounts:
+            - {{name: models, mountPath: /models, readOnly: true}}
+            - {{name: config, mountPath: /config, readOnly: true}}
+            - {{name: scratch, mountPath: /tmp}}
+      volumes:
+        - name: models
+          persistentVolumeClaim: {{claimName: models, readOnly: true}}
+        - name: config
+          configMap: {{name: serving}}
+        - name: scratch
+          emptyDir: {{}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: serving
+spec:
+  selector: {{app: serving}}
+  ports:
+    - {{name: grpc, port: {GRPC_PORT}, targetPort: grpc}}
+    - {{name: rest, port: {REST_PORT}, targetPort: rest}}
+"""

@@ -1,0 +1,101 @@
+"""The benchmark of classification, small: the same network in each library, right counts."""
+
+import importlib
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+from keras_tx.data import sample_reviews
+from keras_tx.text import WordTokenizer
+
+BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "apps" / "benchmarks"
+MODULES = ("classification", "classification_encoders", "classification_pytorch")
+SIZES = {"num_layers": 2, "embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 12}
+IDS = np.array([[5, 6, 7, 8, 9, 3], [8, 3, 0, 0, 0, 0], [4, 4, 4, 3, 0, 0]], "int32")
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """Imports a module of the benchmark."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        yield importlib.import_module
+        for name in MODULES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def encoders(benchmark):
+    return benchmark("classification_encoders")
+
+
+@pytest.fixture(scope="module")
+def classifier(encoders):
+    """Ours, with every weight moved, so that none can stand in another's place unnoticed."""
+    tokenizer = WordTokenizer().fit(sample_reviews().texts)
+    classifier = encoders.reference_classifier(tokenizer, encoders.Shape(**SIZES))
+    generator = np.random.default_rng(0)
+    weights = classifier.network.get_weights()
+    moved = [array + generator.normal(0, 0.1, array.shape) for array in weights]
+    classifier.network.set_weights(moved)
+    return classifier
+
+
+def test_operations_by_hand(encoders):
+    shape = encoders.Shape(num_layers=3, embed_dim=2, dense_dim=5, num_heads=1)
+    # A token: 4 products of 2 x 2 and 2 of 2 x 5, 36 multiplications; of a text with n
+    # tokens, 2 products of n x 2 and 2 x n: 4 n² more. An addition with each, 3 layers.
+    assert shape.operations([1]) == 3 * 2 * (36 + 4)
+    assert shape.operations([3, 1]) == 3 * 2 * (3 * 36 + 4 * 9 + 36 + 4)
+
+
+def test_keras_hub_has_the_same_network(encoders, classifier):
+    ours = encoders.OurEncoder(classifier)
+    theirs = encoders.KerasHubEncoder(classifier, encoders.Shape(**SIZES))
+    assert theirs.network.count_params() == ours.network.count_params()
+    scores = ours.scores(IDS)
+    assert np.ptp(scores, axis=0).min() > 1e-2  # The texts differ, so equal scores say something.
+    np.testing.assert_allclose(theirs.scores(IDS), scores, atol=1e-4)
+
+
+def test_pytorch_has_the_same_network(benchmark, encoders, classifier):
+    pytest.importorskip("torch")
+    pytorch = benchmark("classification_pytorch")
+    theirs = pytorch.PyTorchEncoder(classifier.network, encoders.Shape(**SIZES), "float32")
+    scores = encoders.OurEncoder(classifier).scores(IDS)
+    np.testing.assert_allclose(theirs.scores(IDS), scores, atol=1e-4)
+    assert theirs.network.encoder.use_nested_tensor
+
+
+def test_one_system_is_measured_from_strings_to_training(benchmark, encoders):
+    classification = benchmark("classification")
+    texts = sample_reviews().texts[:12]
+    arguments = classification.parsed(["--quick", "--tokens-per-batch", "64", "--system", "ours"])
+    arguments.shape, arguments.steps = (1, 8, 8, 2), 2
+    result = classification.run_encoder(arguments, {"texts": texts, "labels": [0, 1] * 6})
+    assert [column for column in classification.COLUMNS if not result[column] > 0] == []
+    assert np.shape(result["scores"]) == (12, 2)
+    assert result["gigaflops"] > 0
+
+
+def test_table_and_remarks(benchmark):
+    classification = benchmark("classification")
+    columns = classification.COLUMNS
+    theirs = dict(zip(columns, (100, 200, 50, 10_000), strict=True))
+    ours = dict(zip(columns, (150, 300, 100, 13_000), strict=True))
+    same = {"tokens": 600, "operations": 4e6, "scores": [[0.0, 1.0]]}
+    results = {
+        "peak": {"peak": 200.0},
+        "ours": {**ours, **same, "gigaflops": 120.0},
+        "pytorch": {**theirs, **same, "gigaflops": 80.0, "scores": [[0.25, 1.0]]},
+    }
+    *_, ours_row, pytorch_row = classification.table(results)
+    assert ours_row == (
+        "| ours | 150 (1.50) | 300 (1.50) | 100 (2.00) | 13,000 (1.30) | 120 | 60% |"
+    )
+    assert pytorch_row == "| pytorch | 100 | 200 | 50 | 10,000 | 80 | 40% |"
+    measured, apart = classification.remarks(results, 2, "float32")
+    assert "300 tokens" in measured and "2 MFLOP a review" in measured
+    assert apart == "pytorch: scores at most 0.2 from ours, which span 1"

@@ -1,0 +1,100 @@
+"""Manifests, read as YAML and as shell."""
+
+import subprocess
+
+import pytest
+
+from keras_tx.serving import server_manifests
+from keras_tx.serving.server_files import write_server_files
+
+yaml = pytest.importorskip("yaml")
+
+
+@pytest.fixture(scope="module")
+def deploy(tmp_path_factory):
+    root = tmp_path_factory.mktemp("it's $5")  # A place that needs quotes everywhere.
+    for name in ("translator_en_fr", "sentiment"):
+        (root / name / "1").mkdir(parents=True)
+        (root / name / "1" / "weights").write_bytes(b"x" * 2**20)
+    exports = [root / "translator_en_fr", root / "sentiment"]
+    write_server_files(exports, root / "deploy", cpus=3, replicas=4)
+    return root / "deploy"
+
+
+def test_compose(deploy):
+    (service,) = yaml.safe_load((deploy / "compose.yaml").read_text())["services"].values()
+    assert service["image"] == "tensorflow/serving:2.20.0"
+    assert tuple(service["command"]) == server_manifests.ARGUMENTS
+    # Nobody but this machine.
+    assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
+    folders = {v["target"]: v for v in service["volumes"] if isinstance(v, dict)}
+    assert set(folders) == {"/models/translator_en_fr", "/models/sentiment"}
+    for target, volume in folders.items():
+        source = volume["source"].replace("$$", "$")  # As Compose reads it.
+        assert (deploy / source / "1" / "weights").is_file() and source.endswith(target[8:])
+        assert volume["read_only"] is True
+    for name in ("models.config", "batching.config"):
+        assert f"./{name}:/config/{name}:ro" in service["volumes"]
+        assert any(argument.endswith(f"=/config/{name}") for argument in service["command"])
+    check = service["healthcheck"]["test"]
+    assert check[:3] == ["CMD", "bash", "-c"] and len(check) == 4
+    assert "GET /v1/models/translator_en_fr HTTP/1.0\\r\\n\\r\\n" in check[3]
+    subprocess.run(["bash", "-n", "-c", check[3]], check=True)
+    limits = service["deploy"]["resources"]["limits"]
+    assert limits == {"cpus": "3", "memory": "768m"}
+
+
+def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path):
+    # A program of that name writes down what it is asked to do.
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    docker.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    script = deploy / "docker_run.sh"
+    answer = subprocess.run([script], env=environment, cwd="/", capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    arguments = answer.stdout.splitlines()
+    assert arguments[:2] == ["run", "--rm"]
+    assert arguments[-len(server_manifests.ARGUMENTS) :] == list(server_manifests.ARGUMENTS)
+    mounts = [arguments[place + 1] for place, name in enumerate(arguments) if name == "-v"]
+    for mount in mounts:
+        source, target, mode = mount.rsplit(":", 2)
+        assert mode == "ro" and source.startswith("/")
+        inside = "models.config" if target == "/config" else "1/weights"
+        assert (deploy / source / inside).is_file(), mount
+    assert len(mounts) == 3
+    assert "127.0.0.1:8501:8501" in arguments
+    assert len(script.read_text().splitlines()) == 2
+
+
+def test_kubernetes(deploy):
+    documents = list(yaml.safe_load_all((deploy / "kubernetes.yaml").read_text()))
+    by_kind = {document["kind"]: document for document in documents}
+    assert set(by_kind) == {"ConfigMap", "PersistentVolumeClaim", "Deployment", "Service"}
+    for name, content in by_kind["ConfigMap"]["data"].items():
+        assert content == (deploy / name).read_text()
+    specification = by_kind["Deployment"]["spec"]
+    assert specification["replicas"] == 4
+    template = specification["template"]
+    labels = specification["selector"]["matchLabels"]
+    assert labels == template["metadata"]["labels"] == by_kind["Service"]["spec"]["selector"]
+    (container,) = template["spec"]["containers"]
+    assert tuple(container["args"]) == server_manifests.ARGUMENTS
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"grpc": 8500, "rest": 8501}
+    for port in by_kind["Service"]["spec"]["ports"]:
+        assert ports[port["targetPort"]] == port["port"]
+    assert container["readinessProbe"]["httpGet"]["port"] in ports
+    assert container["readinessProbe"]["httpGet"]["path"].startswith("/v1/models/translator_en_fr")
+    assert container["resources"] == {
+        "requests": {"cpu": "3", "memory": "768Mi"}, "limits": {"memory": "1536Mi"}
+    }  # fmt: skip
+    volumes = {volume["name"] for volume in template["spec"]["volumes"]}
+    assert volumes == {mount["name"] for mount in container["volumeMounts"]}
+    assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def test_memory_grows_with_the_models():
+    assert server_manifests.memory(0) == 512
+    assert server_manifests.memory(24 * 2**20) == 768
+    assert server_manifests.memory(2**30) == 512 + 6 * 1024
