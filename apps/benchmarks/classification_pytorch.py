@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from classification_encoders import LABELS, LEARNING_RATE, Batch, Shape
 from torch import nn
-
-# PyTorch warns that its nested tensors, which leave padding out, are still a prototype.
-warnings.filterwarnings("ignore", message=".*nested tensors.*")
 
 
 class Network(nn.Module):

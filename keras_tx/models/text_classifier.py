@@ -129,8 +129,12 @@ class TextClassifier(TextModel):
 
     def pack_whole(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Texts to `(ids, lengths)`, cut to what the whole network reads."""
-        longest = self.ngram_sequence_length if self.has_ngrams else 0
-        return self._pack(texts, max(self.sequence_length, longest))
+        return self._pack(texts, self._longest)
+
+    @property
+    def _longest(self) -> int:
+        """The most tokens that the network reads."""
+        return max(self.sequence_length, self.ngram_sequence_length if self.has_ngrams else 0)
 
     def _pack(self, texts: Any, sequence_length: int) -> tuple[tf.Tensor, tf.Tensor]:
         # The end id makes an empty text a sequence of one token.
@@ -153,6 +157,8 @@ class TextClassifier(TextModel):
             # What the scores are of: a client knows nothing else of the model.
             "labels": tf.repeat(tf.constant([self.labels]), tf.shape(scores)[0], axis=0),
         }
+        # Head and tail of what is longer than all that the network reads, the end included.
+        outputs["truncated"] = self.tokenizer.tokenize(text).row_lengths() > self._longest - 1
         if self.multi_label:
             outputs["multi_label"] = tf.fill(tf.shape(best), True)
         return outputs
@@ -161,9 +167,10 @@ class TextClassifier(TextModel):
         return attributed(self, text)
 
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """`serving_default`: `text` -> `label`, `score`, and `scores` of all `labels`; of a
-        model that gives several also `multi_label`. `explain`: `text` -> `tokens` with their
-        `attributions` and `lengths`, `label`, `score`, `logit`, `baseline_logit`."""
+        """`serving_default`: `text` -> `label`, `score`, `scores` of all `labels`, and whether
+        the text was `truncated`; of a model that gives several also `multi_label`. `explain`:
+        `text` -> `tokens` with their `attributions` and `lengths`, `label`, `score`, `logit`,
+        `baseline_logit`."""
         text = [tf.TensorSpec([None], tf.string, "text")]
         return {"serving_default": (self._classify, text), "explain": (self._explain, text)}
 

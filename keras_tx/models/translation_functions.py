@@ -22,6 +22,7 @@ from keras_tx.decoding import (
 from keras_tx.decoding.token_loop import longest_row
 from keras_tx.models.compiled_search import CompiledSearch
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.length_groups import search_in_groups
 from keras_tx.models.translation_steps import TranslationSteps
 from keras_tx.text import pack
 
@@ -66,13 +67,16 @@ class TranslationFunctions:
     ) -> Outputs:
         """`text` `(B,)` -> `translation` `(B,)` and `score` `(B,)`, its log-probability.
 
+        `truncated` `(B,)` says where the text was longer than the model reads: then the
+        translation is that of its beginning.
         `prefix` `(B,)` is what each translation begins with; `uniforms` `(B, L)` decide the
         draws when the options ask for sampling.
         """
-        found = self._search(text, 1, prefix, uniforms)
+        found, truncated = self._search(text, 1, prefix, uniforms)
         return {
             "translation": self.target_tokenizer.detokenize(found.ids[:, 0]),
             "score": found.log_probabilities[:, 0],
+            "truncated": truncated,
         }
 
     def n_best(self, text: tf.Tensor, count: int, prefix: tf.Tensor | None = None) -> Outputs:
@@ -80,8 +84,9 @@ class TranslationFunctions:
 
         `translations` `(B, count)`, `scores` (by which they are ranked) and
         `log_probabilities`. Where there are fewer, the rest is empty with a score of -1e9.
+        `truncated` `(B,)` as in `translate`.
         """
-        found = self._search(text, count, prefix)
+        found, truncated = self._search(text, count, prefix)
         shape = tf.shape(found.ids)
         # No -1: it stands for nothing where a size is 0, for there are no texts or no tokens.
         ids = tf.reshape(found.ids, [shape[0] * shape[1], shape[2]])
@@ -90,16 +95,18 @@ class TranslationFunctions:
             "translations": tf.reshape(strings, [shape[0], count]),
             "scores": found.scores,
             "log_probabilities": found.log_probabilities,
+            "truncated": truncated,
         }
 
     def score(self, text: tf.Tensor, translation: tf.Tensor) -> Outputs:
         """The log-probability of given translations, and of each of their tokens.
 
         `text`, `translation` `(B,)` -> `score` `(B,)`, `token_scores` `(B, Tt)`, `tokens`
-        `(B, Tt)` with the end as last one, `lengths` `(B,)`; padded with 0 and "".
+        `(B, Tt)` with the end as last one, `lengths` `(B,)`; padded with 0 and "". `truncated`
+        `(B,)` says where a text or its translation was longer than the model reads.
         """
-        source_ids, _ = self._pack_source(text)
-        target_ids, lengths = self._pack_target(translation)
+        source_ids, _, source_cut = self._pack_source(text)
+        target_ids, lengths, target_cut = self._pack_target(translation)
         logits = self.network([source_ids, target_ids[:, :-1]])
         labels = target_ids[:, 1:]
         token_scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -110,6 +117,7 @@ class TranslationFunctions:
             "token_scores": token_scores,
             "tokens": self._strings(self.target_tokenizer, labels, real),
             "lengths": lengths - 1,
+            "truncated": source_cut | target_cut,
         }
 
     def align(self, text: tf.Tensor, translation: tf.Tensor) -> Outputs:
@@ -117,13 +125,13 @@ class TranslationFunctions:
 
         `text`, `translation` `(B,)` -> `alignment` `(B, Tt, Ts)`, rows of which sum to 1,
         `source_tokens` `(B, Ts)`, `target_tokens` `(B, Tt)`, `source_lengths`,
-        `target_lengths` `(B,)`; padded with 0 and "". The weights are the mean over the
-        heads of the last decoder block but one, at the step that writes the target token
-        (Garg et al. 2019, "Jointly Learning to Align and Translate with Transformer Models",
-        section 4.1).
+        `target_lengths` `(B,)`; padded with 0 and "", and `truncated` as in `score`. The
+        weights are the mean over the heads of the last decoder block but one, at the step that
+        writes the target token (Garg et al. 2019, "Jointly Learning to Align and Translate with
+        Transformer Models", section 4.1).
         """
-        source_ids, source_lengths = self._pack_source(text)
-        target_ids, target_lengths = self._pack_target(translation)
+        source_ids, source_lengths, source_cut = self._pack_source(text)
+        target_ids, target_lengths, target_cut = self._pack_target(translation)
         encoded, source_mask = self.steps.encode(source_ids)
         x = self.steps.target_embedding(target_ids[:, :-1])
         blocks = self.steps.decoder_blocks
@@ -142,23 +150,26 @@ class TranslationFunctions:
             "target_tokens": self._strings(self.target_tokenizer, target_ids[:, 1:-1], real_target),
             "source_lengths": source_lengths,
             "target_lengths": target_lengths,
+            "truncated": source_cut | target_cut,
         }
 
     # From strings to ids.
 
-    def _pack_source(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        tokenizer = self.source_tokenizer
-        tokens = tokenizer.tokenize(text)
-        return pack(tokens, self.translator.sequence_length, end_id=tokenizer.end_id)
+    # Ids and lengths, and where there were more tokens than the model reads: these are cut, so
+    # that one long text costs no more than the longest that the model takes.
 
-    def _pack_target(self, translation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _pack_source(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        tokens = self.source_tokenizer.tokenize(text)
+        most = self.translator.sequence_length
+        packed = pack(tokens, most, end_id=self.source_tokenizer.end_id)
+        return *packed, tokens.row_lengths() > most - 1
+
+    def _pack_target(self, translation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         tokenizer = self.target_tokenizer
-        return pack(
-            tokenizer.tokenize(translation),
-            self.translator.sequence_length + 1,
-            start_id=tokenizer.start_id,
-            end_id=tokenizer.end_id,
-        )
+        tokens = tokenizer.tokenize(translation)
+        most = self.translator.sequence_length + 1
+        packed = pack(tokens, most, start_id=tokenizer.start_id, end_id=tokenizer.end_id)
+        return *packed, tokens.row_lengths() > most - 2
 
     def _strings(self, tokenizer: Any, ids: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         return tf.where(real, tf.gather(tf.constant(tokenizer.vocabulary), ids), "")
@@ -194,14 +205,14 @@ class TranslationFunctions:
         count: int,
         prefix: tf.Tensor | None = None,
         uniforms: tf.Tensor | None = None,
-    ) -> BeamHypotheses:
+    ) -> tuple[BeamHypotheses, tf.Tensor]:
         options = self.options
-        source_ids, lengths = self._pack_source(text)
+        source_ids, lengths, truncated = self._pack_source(text)
         inputs = {"source_ids": source_ids, "max_lengths": self._max_lengths(lengths)}
         if prefix is not None:
             tokens = self.target_tokenizer.tokenize(prefix)
-            ids, lengths = pack(tokens, self.translator.sequence_length)
-            inputs |= {"prefix_ids": ids, "prefix_lengths": lengths}
+            ids, prefix_lengths = pack(tokens, self.translator.sequence_length)
+            inputs |= {"prefix_ids": ids, "prefix_lengths": prefix_lengths}
         if options.temperature is not None and options.beam_size == 1:
             if uniforms is None:
                 raise ValueError(
@@ -210,12 +221,13 @@ class TranslationFunctions:
                 )
             inputs["uniforms"] = uniforms
         if not options.jit_compile:
-            return self._search_ids(count, **inputs)
+            search = functools.partial(self._search_ids, count)
+            return search_in_groups(search, inputs, lengths, count), truncated
         key = (count, *inputs)
         if key not in self._compiled:
             search = functools.partial(self._search_ids, count)
             self._compiled[key] = CompiledSearch(search, self.translator.sequence_length)
-        return self._compiled[key](inputs)
+        return self._compiled[key](inputs), truncated
 
     def _search_ids(
         self,

@@ -22,7 +22,8 @@ class TranslationSteps:
         >>> import tensorflow as tf
         >>> from keras_tx.models import translation_network
         >>> from keras_tx.models.translation_steps import TranslationSteps
-        >>> network = translation_network(9, 8, 16, 2, 1, 1, sequence_length=5)
+        >>> network = translation_network(
+        ...     source_vocabulary_size=9, sequence_length=5, embed_dim=8, num_heads=2)
         >>> steps = TranslationSteps(network)
         >>> encoded, mask = steps.encode(tf.constant([[4, 5, 0]]))
         >>> step = steps.decoder_step(longest=3)

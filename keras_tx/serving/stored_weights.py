@@ -46,7 +46,7 @@ class StoredWeights:
         2056
         >>> total = stored.reading(lambda x: {"sum": tf.reduce_sum(weight * x, axis=1)})
         >>> total(tf.ones([2, 1]))["sum"].numpy().round(2).tolist()
-        [-512.29, 512.29]
+        [-512.25, 512.25]
     """
 
     def __init__(self, weights: Sequence[keras.Variable], kind: str) -> None:

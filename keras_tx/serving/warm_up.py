@@ -20,7 +20,13 @@ BATCH_SIZES = (1, 4, 16)
 
 
 def can_warm_up() -> bool:
-    """Whether the package with the server's messages, of the extra `serving`, is installed."""
+    """Whether the package with the server's messages, of the extra `serving`, is installed.
+
+    Example:
+        >>> from keras_tx.serving import can_warm_up
+        >>> can_warm_up() in (True, False)
+        True
+    """
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 

@@ -11,9 +11,18 @@ from keras_tx.cli.main import main
 
 def test_all_commands_are_there(run):
     help_text = run("--help").stdout
-    for name in ("classify", "translate", "train", "evaluate", "export", "check-export", "info"):
+    for name in (
+        "classify",
+        "translate",
+        "train",
+        "evaluate",
+        "export",
+        "check-export",
+        "info",
+        "serving-files",
+    ):
         assert f"  {name} " in help_text
-    assert set(main.commands["train"].commands) == {"sentiment", "translator"}
+    assert set(main.commands["train"].commands) == {"classifier", "sentiment", "translator"}
 
 
 @pytest.mark.parametrize(

@@ -247,8 +247,8 @@ def test_fuzz(tmp_path, monkeypatch, kind):
             content[generator.randrange(len(content))] = generator.randrange(256)
         if generator.random() < 0.3:
             del content[generator.randrange(len(content)) :]
-        if generator.random() < 0.5:  # The headers of the first members.
-            content[generator.randrange(min(600, len(content) or 1))] ^= 1 << generator.randrange(8)
+        if content and generator.random() < 0.5:  # The headers of the first members.
+            content[generator.randrange(min(600, len(content)))] ^= 1 << generator.randrange(8)
         path.write_bytes(content)
         case = f"seed {seed}, checksum {zlib.crc32(bytes(content)):08x}"
         try:

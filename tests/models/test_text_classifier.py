@@ -233,3 +233,15 @@ def test_wrong_calls(learned):
         model.classify([], threshold=2)
     with pytest.raises(ValueError, match="one of 'tiny', 'small', 'book'. Received: preset='big'"):
         TextClassifier.from_preset("big", model.tokenizer, labels=LABELS)
+
+
+@pytest.mark.parametrize(("ngram_buckets", "longest"), [(0, 6), (50, 9)])
+def test_what_is_cut_is_flagged(tokenizer, ngram_buckets, longest):
+    arguments = {"ngram_buckets": ngram_buckets, "ngram_sequence_length": 9}
+    model = TextClassifier.from_preset(
+        "tiny", tokenizer, labels=["a", "b"], sequence_length=6, **arguments
+    )
+    # One place is the end's.
+    texts = tf.constant([" ".join(["word1"] * count) for count in (longest - 1, longest, 0)])
+    outputs = model.signatures()["serving_default"][0](texts)
+    assert outputs["truncated"].numpy().tolist() == [False, True, False]

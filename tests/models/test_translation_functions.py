@@ -298,3 +298,11 @@ def test_greedy_search_has_no_coverage_to_count(random_translator, sentences):
     plain = run(translator, "translate", texts, beam_size=1)
     covered = run(translator, "translate", texts, beam_size=1, coverage_penalty=0.5)
     assert covered["translation"].tolist() == plain["translation"].tolist()
+
+
+def test_what_is_cut_is_flagged(translator):
+    fits, cut = (" ".join(["word1"] * count) for count in (17, 18))  # 18 tokens with the end.
+    assert run(translator, "translate", [fits, cut, ""])["truncated"].tolist() == [0, 1, 0]
+    for kind in ("score", "align"):
+        found = run(translator, kind, [fits, cut, fits], [fits, "word1", cut])
+        assert found["truncated"].tolist() == [False, True, True]
