@@ -52,10 +52,15 @@ def test_padded_to_a_bucket_and_cut_again(shapes, rows, length, padded):
     "options",
     [
         {"beam_size": 1},
-        {"beam_size": 3, "coverage_penalty": 0.3},
-        {"beam_size": 2, "no_repeat_ngram_size": 2, "min_length": 4, "stop": "count"},
+        {
+            "beam_size": 2,
+            "coverage_penalty": 0.3,
+            "no_repeat_ngram_size": 2,
+            "min_length": 4,
+            "stop": "count",
+        },
     ],
-    ids=["greedy", "coverage", "rules"],
+    ids=["greedy", "beam"],
 )
 def test_compiled_is_plain(options, random_translator, sentences):
     model, texts = random_translator(seed=3, favoured=END), [*sentences(5), ""]
