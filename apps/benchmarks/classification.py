@@ -244,7 +244,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, help="default: downloaded")
     parser.add_argument("--model", default="sentiment_imdb")
-    parser.add_argument("--count", type=int, default=1000, help="reviews to classify")
+    parser.add_argument("--count", type=int, default=600, help="reviews to classify")
     parser.add_argument("--train-count", type=int, default=4000, help="those of scikit-learn")
     parser.add_argument("--steps", type=int, default=40, help="training steps that count")
     parser.add_argument("--repeats", type=int, default=2)
