@@ -90,15 +90,14 @@ def translate(
     # What is not given is the model's to choose.
     choices = {"beam_size": beam_size, "length_penalty": length_penalty}
     choices = {name: value for name, value in choices.items() if value is not None}
-    if xla:
-        choices["jit_compile"] = True
-
-    if server is not None and choices:
+    if server is not None and (choices or xla):
         raise click.UsageError(
             "expected no search options with --server, where the export has decided them. "
-            f"Received: {', '.join(choices)}",
+            f"Received: {', '.join([*choices, *(['xla'] if xla else [])])}",
             click.get_current_context(),
         )
+    if xla:
+        choices["jit_compile"] = True
 
     @functools.cache
     def client() -> Any:

@@ -125,28 +125,29 @@ class TextClassifier(TextModel):
 
     def pack_for_encoders(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Texts to `(ids, lengths)`, cut to what the encoders read."""
-        return self._pack(texts, self.sequence_length)
+        return self._pack(self.tokenizer.tokenize(texts), self.sequence_length)
 
     def pack_whole(self, texts: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Texts to `(ids, lengths)`, cut to what the whole network reads."""
-        return self._pack(texts, self._longest)
+        return self._pack(self.tokenizer.tokenize(texts), self._longest)
 
     @property
     def _longest(self) -> int:
         """The most tokens that the network reads."""
         return max(self.sequence_length, self.ngram_sequence_length if self.has_ngrams else 0)
 
-    def _pack(self, texts: Any, sequence_length: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _pack(self, tokens: Any, sequence_length: int) -> tuple[tf.Tensor, tf.Tensor]:
         # The end id makes an empty text a sequence of one token.
         return pack(
-            self.tokenizer.tokenize(texts),
+            tokens,
             sequence_length,
             end_id=self.tokenizer.end_id,
             truncation="head_tail",
         )
 
     def _classify(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, _ = self.pack_whole(text)
+        tokens = self.tokenizer.tokenize(text)
+        ids, _ = self._pack(tokens, self._longest)
         logits = self.network(ids, training=False) / self.temperature
         scores = tf.sigmoid(logits) if self.multi_label else tf.nn.softmax(logits, axis=-1)
         best = tf.argmax(scores, axis=-1)
@@ -156,9 +157,9 @@ class TextClassifier(TextModel):
             "scores": scores,
             # What the scores are of: a client knows nothing else of the model.
             "labels": tf.repeat(tf.constant([self.labels]), tf.shape(scores)[0], axis=0),
+            # One place is the end's.
+            "truncated": tokens.row_lengths() > self._longest - 1,
         }
-        # Head and tail of what is longer than all that the network reads, the end included.
-        outputs["truncated"] = self.tokenizer.tokenize(text).row_lengths() > self._longest - 1
         if self.multi_label:
             outputs["multi_label"] = tf.fill(tf.shape(best), True)
         return outputs
