@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tx.serving import can_warm_up, export_saved_model
-from keras_tx.text import Tokenizer
+from keras_tx.text import Tokenizer, encoded_texts
 
 # A twin in pure half precision would lose its small updates.
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -173,7 +173,7 @@ class TextModel(keras.Model, abc.ABC):
 
         Yields the numbers of the texts in a batch, and the outputs for them.
         """
-        texts = check_texts(texts)
+        texts = encoded_texts(texts)
         if batch_size < 1:
             raise ValueError(
                 f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
@@ -201,16 +201,3 @@ def check_vocabulary(name: str, size: int, tokenizer: Tokenizer) -> None:
             f"{name} expected at least the tokenizer's {tokenizer.vocabulary_size} ids. "
             f"Received: {name}={size!r}"
         )
-
-
-def check_texts(texts: Sequence[str]) -> list[bytes]:
-    """The texts as UTF-8, or an error that says what came instead of a list of `str`."""
-    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__"):
-        raise TypeError(f"texts expected a list of str. Received: texts={repr(texts)[:50]}")
-    encoded = []
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"texts expected a list of str. Received: an item {text!r}")
-        # Lone surrogates cannot be encoded; tokenizers read them as U+FFFD.
-        encoded.append(text.encode("utf-8", errors="surrogatepass"))
-    return encoded

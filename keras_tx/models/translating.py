@@ -12,11 +12,10 @@ import tensorflow as tf
 
 from keras_tx.data import TokenBatches
 from keras_tx.models.decoding_options import DecodingOptions
-from keras_tx.models.text_model import check_texts
 from keras_tx.models.translation_functions import TranslationFunctions
 from keras_tx.serving.joined_hypotheses import join_hypotheses
 from keras_tx.serving.results import Alignment, Hypothesis, TranslationScore
-from keras_tx.text import SplitText, Tokenizer, split_texts
+from keras_tx.text import SplitText, Tokenizer, encoded_texts, split_texts
 
 # Longer pieces are split into sentences: models learn from sentences and short texts.
 SPLIT_TOKENS = 80
@@ -67,7 +66,7 @@ class TranslationMethods:
             ValueError: for an option that does not fit, or prefixes of another number.
         """
         decoding = self._decoding(decoding)
-        check_texts(texts)
+        encoded_texts(texts)
         if prefixes is not None:
             check_paired("prefixes", prefixes, texts)
             pieces, splits = list(texts), None
@@ -119,7 +118,7 @@ class TranslationMethods:
             raise ValueError(f"n_best expected a positive integer. Received: n_best={n_best!r}")
         options = self._decoding(decoding)
         options = dataclasses.replace(options, beam_size=max(options.beam_size, n_best))
-        check_texts(texts)
+        encoded_texts(texts)
         splits = self._split(texts)
         pieces = [piece for split in splits for piece in split.pieces]
         results: list[list[Hypothesis]] = [[] for _ in pieces]
@@ -178,7 +177,7 @@ class TranslationMethods:
     def _paired(
         self, kind: str, texts: Any, translations: Any, batch_size: int, from_row: Callable
     ) -> list[Any]:
-        check_texts(texts)
+        encoded_texts(texts)
         check_paired("translations", translations, texts)
         results: list[Any] = [None] * len(texts)
         both = [f"{text} {other}" for text, other in zip(texts, translations, strict=True)]
@@ -248,7 +247,7 @@ class TranslationMethods:
 
     def _draws(self, texts: Sequence[str], seed: int) -> tf.Tensor:
         # Of the text, not of its place: what else is translated changes nothing.
-        numbers = [zlib.crc32(text) for text in check_texts(texts)]
+        numbers = [zlib.crc32(text) for text in encoded_texts(texts)]
         draws = [
             np.random.default_rng([seed, number]).random(self.sequence_length, dtype="float32")
             for number in numbers
@@ -258,12 +257,12 @@ class TranslationMethods:
 
 def as_strings(texts: Sequence[str], rows: Sequence[int]) -> tf.Tensor:
     """Some of the texts as a tensor."""
-    return tf.constant(check_texts([texts[row] for row in rows]), tf.string)
+    return tf.constant(encoded_texts([texts[row] for row in rows]), tf.string)
 
 
 def check_paired(name: str, values: Sequence[str], texts: Sequence[str]) -> None:
     """Raise unless there is one string for each text."""
-    check_texts(values)
+    encoded_texts(values, name)
     if len(values) != len(texts):
         raise ValueError(
             f"{name} expected one for each of the {len(texts)} texts. Received: {len(values)}"

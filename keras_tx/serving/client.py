@@ -11,7 +11,6 @@ import numpy as np
 from keras_tx.serving.client_batches import (
     as_array,
     bytes_array,
-    encoded_texts,
     length_batches,
     side_by_side,
     split_all,
@@ -29,6 +28,7 @@ from keras_tx.serving.client_transport import (
 from keras_tx.serving.joined_hypotheses import join_hypotheses
 from keras_tx.serving.label_choice import checked_threshold
 from keras_tx.serving.results import Alignment, Classification, Hypothesis, TranslationScore
+from keras_tx.text import encoded_texts
 
 Result = TypeVar("Result")
 # About as many characters as the tokens from which `Translator.translate` splits a text.
@@ -251,7 +251,7 @@ class Client:
         self, kind: str, from_row: Callable[[dict[str, Any]], Result], **columns: Sequence[str]
     ) -> list[Result]:
         """One result for each row of the columns, in order."""
-        encoded = {name: encoded_texts(f"{name}s", texts) for name, texts in columns.items()}
+        encoded = {name: encoded_texts(texts, f"{name}s") for name, texts in columns.items()}
         sizes = {name: len(texts) for name, texts in encoded.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"expected one translation for each text. Received: {sizes}")

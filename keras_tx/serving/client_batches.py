@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from keras_tx.text import SplitText, split_texts
+from keras_tx.text import SplitText, encoded_texts, split_texts
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,21 +63,6 @@ def side_by_side(
             raise
 
 
-def encoded_texts(name: str, texts: Sequence[str]) -> list[bytes]:
-    """The texts as UTF-8.
-
-    Raises:
-        TypeError: when `texts` is not a list of `str`; it says what came instead.
-    """
-    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__"):
-        raise TypeError(f"{name} expected a list of str. Received: {name}={repr(texts)[:50]}")
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"{name} expected a list of str. Received: an item {text!r}")
-    # Lone surrogates cannot be encoded; tokenizers read them as U+FFFD.
-    return [text.encode("utf-8", errors="surrogatepass") for text in texts]
-
-
 def bytes_array(items: Sequence[bytes]) -> np.ndarray:
     """An array of strings."""
     array = np.empty(len(items), object)
@@ -110,6 +95,6 @@ def split_all(texts: Sequence[str], piece_characters: int) -> tuple[list[SplitTe
     Raises:
         TypeError, ValueError: as `encoded_texts` and `split_texts`.
     """
-    encoded_texts("texts", texts)
+    encoded_texts(texts)
     splits = split_texts(texts, piece_characters)
     return splits, [piece for split in splits for piece in split.pieces]

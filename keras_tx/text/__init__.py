@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from keras_tx.text.encoding import encoded_texts
 from keras_tx.text.sentences import sentence_ends
 from keras_tx.text.splitting import SplitText, split_texts
 
@@ -22,6 +23,7 @@ __all__ = [
     "SplitText",
     "Tokenizer",
     "WordTokenizer",
+    "encoded_texts",
     "pack",
     "sentence_ends",
     "split_texts",

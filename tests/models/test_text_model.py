@@ -9,7 +9,6 @@ import pytest
 
 from keras_tx.data import LabelledTexts
 from keras_tx.models import TextClassifier, Translator
-from keras_tx.models.text_model import check_texts
 from keras_tx.text import WordTokenizer
 
 WORDS = ["red green blue", "one two three", "un deux trois"]
@@ -88,21 +87,6 @@ def test_another_ending(tmp_path, classifier, name):
     with pytest.raises(ValueError, match=r"end in '.keras'. Received: path='.*model"):
         classifier.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
-
-
-def test_texts_become_bytes():
-    assert check_texts(["né", "", "\x00", "🙂"]) == [b"n\xc3\xa9", b"", b"\x00", "🙂".encode()]
-    assert check_texts(("\ud800",)) == [b"\xed\xa0\x80"]
-    assert check_texts(np.array(["a", "b"])) == [b"a", b"b"]
-
-
-@pytest.mark.parametrize(
-    "texts, received",
-    [("one", "texts='one'"), (b"one", "texts=b'one'"), (["a", None], "an item None"), ([1], "1")],
-)
-def test_no_list_of_str(texts, received):
-    with pytest.raises(TypeError, match=f"texts expected a list of str. Received: .*{received}"):
-        check_texts(texts)
 
 
 def test_a_graph_is_traced_once_for_all_sizes(classifier):

@@ -190,6 +190,8 @@ def test_wrong_calls(translator):
         translator.translate_n_best(["dog"], 1, beam_size=0)
     with pytest.raises(TypeError, match="decoding options among beam_size, .* Received: beams"):
         translator.translate(["dog"], beams=3)
+    with pytest.raises(TypeError, match="prefixes expected a list of str. Received: an item 1"):
+        translator.translate(["dog"], prefixes=[1])
     with pytest.raises(ValueError, match="prefixes expected one for each of the 1 .* Received: 2"):
         translator.translate(["dog"], prefixes=["a", "b"])
     with pytest.raises(ValueError, match="translations expected one for each of the 2 texts"):

@@ -10,7 +10,6 @@ from keras_tx.serving.client_batches import (
     REQUEST_BYTES,
     as_array,
     bytes_array,
-    encoded_texts,
     length_batches,
     side_by_side,
     split_all,
@@ -58,15 +57,6 @@ def test_after_an_error_no_more_are_begun():
     with pytest.raises(ValueError, match="number 0"):
         side_by_side(fail, range(100), 2)
     assert len(begun) < 50
-
-
-def test_texts_are_encoded():
-    assert encoded_texts("texts", ["é", "\ud800", ""]) == ["é".encode(), b"\xed\xa0\x80", b""]
-    for wrong in ("one", b"one", None, 3):
-        with pytest.raises(TypeError, match="texts expected a list of str. Received: texts="):
-            encoded_texts("texts", wrong)
-    with pytest.raises(TypeError, match="Received: an item b'x'"):
-        encoded_texts("texts", ["a", b"x"])
 
 
 def test_arrays():
