@@ -46,7 +46,14 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--start-from", metavar="MODEL", help="a saved translator")
     parser.add_argument("--minutes", type=float, help="training time of this call")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument(
+        "--repeat",
+        metavar="CORPUS=TIMES",
+        action="append",
+        default=[],
+        help="how often a corpus is read in an epoch, if not as often as this file says",
+    )
     parser.add_argument("--vocabulary-size", type=int, default=6000)
     parser.add_argument("--decoder-layers", type=int, default=2)
     parser.add_argument("--subword-dropout", type=float, default=0.0)
@@ -66,9 +73,11 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def training_pairs(data: pathlib.Path, seed: int) -> SentencePairs:
-    corpora = {name: read_parallel(data / "train" / name, "en", "fr") for name in TRAINING_CORPORA}
-    return mix(corpora, TRAINING_CORPORA, seed)
+def training_pairs(data: pathlib.Path, repeat: list[str], seed: int) -> SentencePairs:
+    given = (choice.partition("=") for choice in repeat)
+    times = TRAINING_CORPORA | {name: float(number) for name, _, number in given}
+    corpora = {name: read_parallel(data / "train" / name, "en", "fr") for name in times}
+    return mix(corpora, times, seed)
 
 
 def validation_sets(data: pathlib.Path) -> dict[str, SentencePairs]:
@@ -96,7 +105,7 @@ def new_translator(arguments: argparse.Namespace, train: SentencePairs) -> Trans
 
 def main() -> None:
     arguments = options()
-    train = training_pairs(arguments.data, arguments.seed)
+    train = training_pairs(arguments.data, arguments.repeat, arguments.seed)
     sets = validation_sets(arguments.data)
     translator = new_translator(arguments, train)
     history = translator.fit(

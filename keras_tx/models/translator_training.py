@@ -28,7 +28,7 @@ def fit_translator(
     train: SentencePairs,
     validation: SentencePairs,
     *,
-    epochs: int = 20,
+    epochs: float = 20,
     tokens_per_batch: int = 2048,
     training_length: int | None = None,
     subword_dropout: float = 0.0,
@@ -51,7 +51,7 @@ def fit_translator(
 
     Args:
         train, validation: sentence pairs.
-        epochs: passes over the training pairs. Default 20.
+        epochs: passes over the training pairs; 1.5 ends in the middle of the second. Default 20.
         tokens_per_batch: the most padded tokens of either side in a batch. Default 2048.
         training_length: leave out pairs with a side of more tokens than this, too.
             Default: `sequence_length`.
@@ -88,7 +88,7 @@ def fit_translator(
     training, held_out = _batches(
         translator, train, validation, tokens_per_batch, training_length, seed, subword_dropout
     )
-    steps = epochs * len(training)
+    steps = round(epochs * len(training))
     settings = {"steps_per_round": steps_per_round or len(training), **options}
     options = TrainingOptions(total_steps=steps, **settings)
     if options.monitor != "val_loss" and not scorers:
