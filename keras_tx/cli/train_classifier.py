@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_tx.cli.labelled_files import SEPARATOR, read_examples
-from keras_tx.cli.loading import start_tensorflow
+from keras_tx.cli.loading import load_model, start_tensorflow
 from keras_tx.cli.training_directory import TrainingDirectory
 from keras_tx.cli.training_options import (
     HELD_OUT_SHARE,
@@ -22,6 +22,10 @@ from keras_tx.cli.training_options import (
 
 # N-grams find more in few short texts than attention does.
 _SMALL_NETWORK = {"ngram_buckets": 4000, "token_dropout": 0.1}
+# What a model that has learned something begins with: the table of the preset "small", and
+# steps that do not undo what it knows.
+_NGRAM_BUCKETS = 2**20
+_BACKBONE_LEARNING_RATE = 1e-3
 _SMALL_CLASSIFIER = {
     "epochs": 20,
     "tokens_per_batch": 256,
@@ -64,6 +68,11 @@ def _data_options(default: str, required: bool) -> Callable:
 @click.option(
     "--separator", metavar="TEXT", help=f"Between the labels of a cell. Default: {SEPARATOR}"
 )
+@click.option(
+    "--backbone",
+    metavar="MODEL",
+    help="A classifier, such as sentiment_imdb, or a pre-trained encoder, to begin with.",
+)
 @training_options("tiny, small or book")
 def classifier(
     data: str, dev: str | None, multi_label: bool, separator: str | None, **choices: Any
@@ -71,6 +80,12 @@ def classifier(
     """Train a classifier for the labels of --data, whatever they are."""
     if separator is not None and not multi_label:
         raise click.UsageError("expected --multi-label with --separator. Received: none")
+    for name in ("preset", "vocabulary_size"):
+        if choices["backbone"] is not None and choices[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(
+                f"expected {option} or --backbone, which has its own. Received: both"
+            )
     _train(data, dev, separator=(separator or SEPARATOR) if multi_label else None, **choices)
 
 
@@ -93,6 +108,7 @@ def _train(
     overwrite: bool,
     preset: str | None,
     class_weights: tuple[str, ...],
+    backbone: str | None = None,
     **choices: Any,
 ) -> None:
     weights = _class_weights(class_weights)
@@ -102,12 +118,25 @@ def _train(
 
     preset = preset or ("tiny" if data is None else "small")
     preset_arguments(CLASSIFIER_PRESETS, preset, {})  # A wrong name shows before the work begins.
+    begun = _backbone(backbone) if backbone is not None else None
     names = ("text_column", "label_column", "separator", "unquoted")
     reading = {name: choices.pop(name) for name in names}
     parts = _examples(data, dev, choices["seed"], **reading)
     multi_label = reading["separator"] is not None
-    arguments = {"class_weights": weights, "multi_label": multi_label, "preset": preset}
-    _train_classifier(directory, *parts, **arguments, **choices)
+    arguments = {"class_weights": weights, "multi_label": multi_label}
+    _train_classifier(directory, *parts, preset=preset, begun=begun, **arguments, **choices)
+
+
+def _backbone(name_or_path: str) -> Any:
+    from keras_tx.models import Backbone, TextClassifier
+
+    model = load_model(name_or_path)
+    if not isinstance(model, Backbone | TextClassifier):
+        raise ValueError(
+            f"expected a Backbone or a TextClassifier. Received: --backbone {name_or_path!r}, "
+            f"which holds a {type(model).__name__}"
+        )
+    return model
 
 
 def _class_weights(given: tuple[str, ...]) -> Any:
@@ -162,6 +191,7 @@ def _train_classifier(
     held_out: Any,
     *,
     preset: str,
+    begun: Any,
     multi_label: bool,
     vocabulary_size: int | None,
     epochs: int | None,
@@ -185,12 +215,17 @@ def _train_classifier(
     # A wrong name shows before the work begins.
     example_weights(np.zeros(0, int), labels, fit_options["class_weights"])
     directory.prepare()
-    new = SentencePieceTokenizer("unigram", vocabulary_size or (1000 if small else 16_000))
-    tokenizer = directory.tokenizer(new, lambda: examples.texts)
     keras.utils.set_random_seed(seed)
-    arguments = {"labels": labels, "multi_label": multi_label}
-    model = kind.from_preset(preset, tokenizer, **arguments, **(_SMALL_NETWORK if small else {}))
+    arguments = {"labels": labels, "multi_label": multi_label, **(_SMALL_NETWORK if small else {})}
     settings = _SMALL_CLASSIFIER if small else {"epochs": 5}
+    if begun is not None:
+        # As many n-grams as in a new network: those of the model may be for far more texts.
+        model = kind.from_backbone(begun, **{"ngram_buckets": _NGRAM_BUCKETS, **arguments})
+        settings = {**settings, "learning_rate": _BACKBONE_LEARNING_RATE}
+    else:
+        new = SentencePieceTokenizer("unigram", vocabulary_size or (1000 if small else 16_000))
+        tokenizer = directory.tokenizer(new, lambda: examples.texts)
+        model = kind.from_preset(preset, tokenizer, **arguments)
     settings = {**settings, **({"epochs": epochs} if epochs else {})}
     fit_model(model, directory, examples, held_out, seed=seed, **settings, **fit_options)
     finish(model, directory, evaluate_classifier(model, held_out))

@@ -22,11 +22,13 @@ def classifier_from_backbone(
     """A classifier whose encoder is a copy of the backbone's, to be fine-tuned.
 
     Args:
-        backbone: a `Backbone`, trained or not, also one of an encoder of KerasHub; or a
-            classifier that was itself made from one, for other labels.
+        backbone: a `Backbone`, trained or not, also one of an encoder of KerasHub; or any
+            classifier, for other labels.
         sequence_length: the most tokens of a text that the encoder reads; of a longer one,
-            head and tail are kept. It reads them in windows of as many tokens as the backbone
-            was trained on, whose vectors are pooled together. Default: four windows.
+            head and tail are kept. An encoder trained in advance reads them in windows of as
+            many tokens as it was trained on, whose vectors are pooled together. Default: four
+            windows; with the encoders of a classifier that had no backbone, as many as that
+            read, and no other number will do.
         **changes: further arguments of the classifier and its network, such as `labels`,
             `ngram_buckets`, `dropout`, `token_dropout` (whole tokens become the mask).
 
@@ -34,7 +36,8 @@ def classifier_from_backbone(
         The classifier, with the backbone's tokenizer.
 
     Raises:
-        ValueError: when an argument does not fit, or for a classifier without a backbone.
+        ValueError: when an argument does not fit.
+        TypeError: for something else than a backbone or a classifier.
 
     Example:
         >>> from keras_tx.models import Backbone, TextClassifier
@@ -48,6 +51,9 @@ def classifier_from_backbone(
     Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text
     Classification"; Devlin et al. 2019, "BERT".
     """
+    arguments = getattr(backbone, "network_arguments", None)
+    if arguments is not None and not arguments.get("encoder") and hasattr(backbone, "labels"):
+        return _from_classifier(kind, backbone, sequence_length, changes)
     encoder, window, mask_id = _encoder_of(backbone)
     classifier = kind(
         backbone.tokenizer,
@@ -68,15 +74,41 @@ def classifier_from_backbone(
     return classifier
 
 
+def _from_classifier(
+    kind: type[TextClassifier],
+    begun: TextClassifier,
+    sequence_length: int | None,
+    changes: dict[str, Any],
+) -> TextClassifier:
+    """A classifier with the embedding and the encoders of one that was trained on labels."""
+    if sequence_length not in (None, begun.sequence_length):
+        raise ValueError(
+            f"sequence_length expected the classifier's, {begun.sequence_length}, or none. "
+            f"Received: sequence_length={sequence_length!r}"
+        )
+    classifier = kind(
+        begun.tokenizer,
+        **{
+            "sequence_length": begun.sequence_length,
+            "vocabulary_size": begun.vocabulary_size,
+            **begun.network_arguments,
+            **changes,
+        },
+    )
+    for layer in classifier.network.layers:
+        if layer.weights and layer.name not in ("logits", "ngrams"):  # These are of labels.
+            layer.set_weights(begun.network.get_layer(layer.name).get_weights())
+    return classifier
+
+
 def _encoder_of(backbone: Any) -> tuple[keras.Model, int, int]:
     """The encoder, the tokens that it reads at once, and its mask id."""
     if hasattr(backbone, "encoder_settings"):
         return backbone.encoder, backbone.sequence_length, backbone.mask_id
     arguments = getattr(backbone, "network_arguments", {})
     if not arguments.get("encoder"):
-        raise ValueError(
-            "backbone expected a Backbone, or a classifier made from one. "
-            f"Received: {type(backbone).__name__}"
+        raise TypeError(
+            f"backbone expected a Backbone or a TextClassifier. Received: {type(backbone).__name__}"
         )
     encoder = backbone.network.get_layer("encoder").encoder
     return encoder, arguments["window"] or backbone.sequence_length, arguments["mask_id"]

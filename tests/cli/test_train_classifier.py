@@ -73,3 +73,22 @@ def test_class_weights_by_name(run, tmp_path):
     assert result.exit_code == 0, result.output
     # Nothing but the weights tells the labels apart: they decide.
     assert json.loads(result.stdout)["confusion_matrix"] == [[0, 3], [0, 1]]
+
+
+def test_it_begins_with_a_classifier(run, tmp_path):
+    rows = [f"{label},{label} number {n}" for n in range(12) for label in ("art", "law", "war")]
+    (tmp_path / "x.csv").write_text("\n".join(["label,text", *rows]))
+    arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "topics")
+    begun = ("--backbone", "sentiment_imdb")
+    result = run("train", "classifier", *arguments, *begun, "--max-minutes", 1e-9)
+    assert result.exit_code == 0, result.output
+    model, backbone = keras_tx.load(tmp_path / "topics"), keras_tx.load("sentiment_imdb")
+    assert model.labels == ("art", "law", "war")
+    assert model.tokenizer.vocabulary == backbone.tokenizer.vocabulary
+    arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "other")
+    result = run("train", "classifier", *arguments, *begun, "--preset", "tiny")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "expected --preset or --backbone, which has its own. Received: both" in result.stderr
+    result = run("train", "classifier", *arguments, "--backbone", "translator_en_fr")
+    assert (result.exit_code, result.stdout) == (1, "") and not (tmp_path / "other").exists()
+    assert "which holds a Translator" in result.stderr

@@ -161,10 +161,26 @@ def test_a_classifier_made_from_a_backbone_is_one(backbone):
         np.testing.assert_array_equal(one, two)
 
 
+def test_any_classifier_can_be_begun_with(tokenizer):
+    first = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS, ngram_buckets=50)
+    first.network.get_layer("logits").set_weights([np.ones((64, 2)), np.ones(2)])
+    labels = ["a", "b", "c"]
+    second = TextClassifier.from_backbone(first, labels=labels, ngram_buckets=70)
+    assert second.sequence_length == first.sequence_length and second.labels == tuple(labels)
+    read = {layer.name for layer in second.network.layers if layer.weights} - {"logits", "ngrams"}
+    assert read == {"embedding", "encoder_0", "encoder_norm"}
+    for name in read:
+        ours, theirs = (model.network.get_layer(name).get_weights() for model in (second, first))
+        for one, two in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert (second.network.get_layer("logits").get_weights()[0] != 1).all()
+    with pytest.raises(ValueError, match="the classifier's, 128, or none. Received: sequence_len"):
+        TextClassifier.from_backbone(first, labels=labels, sequence_length=64)
+
+
 def test_what_cannot_begin_or_be_trained_so(backbone, tokenizer):
-    plain = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS)
-    with pytest.raises(ValueError, match="or a classifier made from one. Received: TextClass"):
-        TextClassifier.from_backbone(plain, labels=LABELS)
+    with pytest.raises(TypeError, match="a Backbone or a TextClassifier. Received: WordTok"):
+        TextClassifier.from_backbone(tokenizer, labels=LABELS)
     several = TextClassifier.from_backbone(backbone, labels=LABELS, multi_label=True)
     examples = MultiLabelledTexts(["pond", "drum"], [[0], [1]], LABELS)
     with pytest.raises(ValueError, match="0 with several labels a text. Received: r_drop=1"):
