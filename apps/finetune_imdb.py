@@ -1,13 +1,15 @@
-"""Recipe of a sentiment classifier that begins with a backbone of `apps/pretrain_mlm.py`.
+"""Recipe of a sentiment classifier that begins with what was learned without labels.
 
     python apps/finetune_imdb.py --data aclImdb --backbone runs/imdb_backbone/imdb_backbone.keras \
         --output runs/imdb_finetuned
 
+The backbone is one of `apps/pretrain_mlm.py` or of `apps/pretrain_regions.py`.
+
 `--data` is the `aclImdb` folder or its archive; without it, the data set is downloaded (84 MB).
-5,000 of the 25,000 training reviews are held out, which the backbone has not seen either. Long
-reviews are read in windows of as many tokens as the backbone was trained on, all of which are
-pooled. The run keeps checkpoints in the output directory; after a stop the same command with
-`--resume` goes on.
+5,000 of the 25,000 training reviews are held out, which the backbone has not seen either. A
+masked language model reads long reviews in windows of as many tokens as it was trained on, all of
+which are pooled. The run keeps checkpoints in the output directory; after a stop the same command
+with `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import keras
 import keras_tx
 from keras_tx.data import download, read_imdb, split_labelled
 from keras_tx.evaluation import evaluate_classifier
-from keras_tx.models import SentimentClassifier
+from keras_tx.models import RegionBackbone, SentimentClassifier
 
 
 def options() -> argparse.Namespace:
@@ -35,8 +37,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--ngram-buckets", type=int, default=0, help="0 for no n-grams")
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--layer-decay", type=float, default=0.8)
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--token-dropout", type=float, default=0.1)
+    parser.add_argument("--dropout", type=float, default=0.1, help="of regions: of whole tokens")
+    parser.add_argument("--token-dropout", type=float, default=0.1, help="not of regions")
+    parser.add_argument("--units", type=int, default=300, help="of the layer on top of regions")
     parser.add_argument("--r-drop", type=float, default=0.0, help="0 for none")
     parser.add_argument("--tokens-per-batch", type=int, default=8192)
     # Half precision pays only where the processor has instructions for it.
@@ -51,14 +54,19 @@ def main() -> None:
     reviews = read_imdb(arguments.data or download("imdb"), split="train")
     train, held_out = split_labelled(reviews, 5000, seed=0)
     keras.utils.set_random_seed(arguments.seed)
+    backbone = keras_tx.load(arguments.backbone)
+    of_its_kind = {"token_dropout": arguments.token_dropout}
+    if isinstance(backbone, RegionBackbone):
+        of_its_kind = {"units": arguments.units}
     classifier = SentimentClassifier.from_backbone(
-        keras_tx.load(arguments.backbone),
+        backbone,
         sequence_length=arguments.sequence_length,
         ngram_buckets=arguments.ngram_buckets,
+        ngram_dtype="float16",
         dropout=arguments.dropout,
-        token_dropout=arguments.token_dropout,
+        **of_its_kind,
     )
-    classifier.fit(
+    history = classifier.fit(
         train,
         held_out,
         epochs=arguments.epochs,
@@ -74,7 +82,12 @@ def main() -> None:
         resume=arguments.resume,
     )
     classifier.save(arguments.output / "sentiment_imdb.keras")
-    metrics = {"held_out": evaluate_classifier(classifier, held_out)}
+    metrics = {
+        "held_out": evaluate_classifier(classifier, held_out),
+        "held_out_by_branch": {name: round(value, 4) for name, value in history[-1].items()
+                               if name.startswith(("encoder_", "ngram_"))},
+    }  # fmt: skip
+    (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
     (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     print(json.dumps(metrics, indent=2))
 

@@ -9,6 +9,8 @@ from keras_tx.models.loading import load
 from keras_tx.models.masked_language_network import masked_language_network
 from keras_tx.models.networks import translation_network
 from keras_tx.models.presets import CLASSIFIER_PRESETS, TRANSLATOR_PRESETS
+from keras_tx.models.region_backbone import RegionBackbone
+from keras_tx.models.region_encoder import RegionEncoder
 from keras_tx.models.text_classifier import SentimentClassifier, TextClassifier
 from keras_tx.models.text_model import TextModel
 from keras_tx.models.translation_functions import TranslationFunctions
@@ -27,6 +29,8 @@ __all__ = [
     "EncoderNetwork",
     "Explanation",
     "Hypothesis",
+    "RegionBackbone",
+    "RegionEncoder",
     "SentimentClassifier",
     "TextClassifier",
     "TextModel",

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_tx.layers import PositionalEmbedding, TransformerEncoder
+from keras_tx.models.region_encoder import RegionEncoder
 
 HUB = "keras_hub>"  # What the registered names of KerasHub's classes begin with.
 
@@ -115,14 +116,18 @@ class EncoderNetwork(keras.Model):
         return cls(**config)
 
 
+OURS = (EncoderNetwork, RegionEncoder)
+
+
 def encoder_settings(encoder: keras.Model) -> dict[str, Any]:
     """An encoder as a dictionary of plain values: its kind and arguments, without its weights.
 
     Args:
-        encoder: an `EncoderNetwork`, or a backbone of KerasHub that takes `token_ids`.
+        encoder: an `EncoderNetwork`, a `RegionEncoder`, or a backbone of KerasHub that takes
+            `token_ids`.
 
     Raises:
-        TypeError: when it is neither.
+        TypeError: when it is none of these.
 
     Example:
         >>> from keras_tx.models.encoder_network import EncoderNetwork, encoder_settings
@@ -132,10 +137,10 @@ def encoder_settings(encoder: keras.Model) -> dict[str, Any]:
     inputs = getattr(encoder, "input", None)
     takes_ids = isinstance(inputs, Mapping) and "token_ids" in inputs
     kind = keras.saving.get_registered_name(type(encoder))
-    if not isinstance(encoder, EncoderNetwork) and not (takes_ids and kind.startswith(HUB)):
+    if not isinstance(encoder, OURS) and not (takes_ids and kind.startswith(HUB)):
         raise TypeError(
-            "encoder expected an EncoderNetwork or a backbone of KerasHub that takes token_ids. "
-            f"Received: {type(encoder).__name__}"
+            "encoder expected an EncoderNetwork, a RegionEncoder, or a backbone of KerasHub that "
+            f"takes token_ids. Received: {type(encoder).__name__}"
         )
     # The precision is that of the model which the encoder becomes a part of.
     left_out = ("dtype", "trainable")
@@ -169,7 +174,7 @@ def new_encoder(settings: Mapping[str, Any], dtype: Any = None, **changes: Any) 
 
 
 def _class_of(kind: str) -> type[keras.Model]:
-    known: Any = EncoderNetwork
+    known: Any = OURS
     if kind.startswith(HUB):
         import keras_hub  # Takes a second: only where it is needed.
 
@@ -177,7 +182,7 @@ def _class_of(kind: str) -> type[keras.Model]:
     found = keras.saving.get_registered_object(kind)
     if not isinstance(found, type) or not issubclass(found, known):
         raise ValueError(
-            "settings expected those of an EncoderNetwork or of a backbone of KerasHub. "
-            f"Received: {kind!r}"
+            "settings expected those of an EncoderNetwork, a RegionEncoder, or a backbone of "
+            f"KerasHub. Received: {kind!r}"
         )
     return found

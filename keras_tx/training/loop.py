@@ -79,8 +79,7 @@ def fit_network(
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(options.directory or temporary)
         run = _Run(network, optimizer, options, directory, scorers)
-        # XLA is slower than plain oneDNN kernels on CPU and recompiles for each length.
-        jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+        jit_compile = options.jit_compile if keras.backend.backend() == "tensorflow" else "auto"
         network.compile(optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile)
         optimizer.build(network.trainable_variables)
         # Each round's `fit` would end by putting the moving average in the weights' place.

@@ -32,6 +32,9 @@ class TrainingOptions:
         save_seconds: seconds between two checkpoints inside a round. Default 120.
         tensorboard: write TensorBoard logs into `directory`. Default `False`.
         progress: show a bar on standard error. Default `True`.
+        jit_compile: let XLA compile the steps. On processors it pays where all batches have one
+            shape and small operations take the time; else its kernels are slower than
+            TensorFlow's, and it compiles anew for each length. Default `False`.
 
     Raises:
         ValueError: for an unknown `average`, a `monitor` that is none of the validation's,
@@ -57,6 +60,7 @@ class TrainingOptions:
     save_seconds: float = 120.0
     tensorboard: bool = False
     progress: bool = True
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         if self.average not in AVERAGES:
