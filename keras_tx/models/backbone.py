@@ -14,7 +14,8 @@ from keras_tx.models.masked_language_network import masked_language_network
 from keras_tx.models.presets import preset_arguments
 from keras_tx.models.pretraining import pretrain
 from keras_tx.models.text_model import TextModel, check_vocabulary
-from keras_tx.text import Tokenizer, pack
+from keras_tx.text import Tokenizer, WordPieceTokenizer, pack
+from keras_tx.text.word_piece_tokenizer import MASK_TOKEN
 
 BACKBONE_PRESETS: dict[str, dict[str, Any]] = {
     # Learns something of the sample reviews within a minute.
@@ -101,6 +102,39 @@ class Backbone(TextModel):
     def from_preset(cls, preset: str, tokenizer: Tokenizer, **changes: Any) -> Backbone:
         """A backbone with the arguments of a preset (`"tiny"`, `"small"`, `"base"`)."""
         return cls(tokenizer, **preset_arguments(BACKBONE_PRESETS, preset, changes))
+
+    @classmethod
+    def from_hub(cls, encoder: keras.Model, tokenizer: Any, sequence_length: int = 256) -> Backbone:
+        """A backbone of KerasHub with the tokenizer that it was trained with.
+
+        Args:
+            encoder: such as `keras_hub.models.BertBackbone.from_preset("bert_tiny_en_uncased")`.
+            tokenizer: such as `keras_hub.models.BertTokenizer.from_preset(…)` of the same preset;
+                see `WordPieceTokenizer.from_hub`.
+            sequence_length: tokens of a window, no more than the encoder has positions for.
+                Default 256.
+
+        Returns:
+            The backbone: the encoder's weights, with the rows of the token table in the order
+            of our ids, and the tokenizer's mask.
+
+        Raises:
+            ValueError, TypeError: when the two do not fit each other, or are of another kind.
+        """
+        ours = WordPieceTokenizer.from_hub(tokenizer)
+        mask_id = ours.token_to_id(MASK_TOKEN)
+        if mask_id == ours.unknown_id:
+            raise ValueError(f"tokenizer expected a token {MASK_TOKEN}. Received: one without")
+        backbone = cls(ours, sequence_length, mask_id=mask_id, encoder=encoder)
+        theirs = {token: number for number, token in enumerate(tokenizer.get_vocabulary())}
+        order = [theirs[token] for token in ours.vocabulary]
+        for weight in backbone.encoder.token_embedding.weights:
+            rows = np.array(weight)
+            # An untied table for the way back stands on its side.
+            rows = rows if rows.shape[0] == backbone.vocabulary_size else rows.T
+            rows[: len(order)] = rows[order]
+            weight.assign(rows if rows.shape == tuple(weight.shape) else rows.T)
+        return backbone
 
     @property
     def encoder(self) -> keras.Model:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from keras_tx.text.packing import pack
     from keras_tx.text.sentencepiece_tokenizer import SentencePieceTokenizer
     from keras_tx.text.tokenizer import Tokenizer
+    from keras_tx.text.word_piece_tokenizer import WordPieceTokenizer
     from keras_tx.text.word_tokenizer import WordTokenizer
 
 __all__ = [
     "SentencePieceTokenizer",
     "SplitText",
     "Tokenizer",
+    "WordPieceTokenizer",
     "WordTokenizer",
     "encoded_texts",
     "pack",
@@ -32,6 +34,7 @@ _WITH_TENSORFLOW = {
     "pack": "packing",
     "SentencePieceTokenizer": "sentencepiece_tokenizer",
     "Tokenizer": "tokenizer",
+    "WordPieceTokenizer": "word_piece_tokenizer",
     "WordTokenizer": "word_tokenizer",
 }
 

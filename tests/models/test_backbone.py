@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import keras_tx
 from keras_tx.models import BACKBONE_PRESETS, Backbone, EncoderNetwork
+from keras_tx.serving import check_export
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 WORDS = [f"word{number}" for number in range(20)]
@@ -101,3 +102,30 @@ def test_presets(preset):
     tokenizer = SentencePieceTokenizer(vocabulary_size=300).fit([" ".join(WORDS)])
     backbone = Backbone.from_preset(preset, tokenizer)
     assert np.isfinite(backbone.embed(["word1"])).all()
+
+
+def test_a_model_of_keras_hub_with_its_own_tokenizer(tmp_path):
+    words = ["[PAD]", "[unused]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film", "##s"]
+    hub = keras_hub.tokenizers.BertTokenizer(words, lowercase=True)
+    encoder = keras_hub.models.BertBackbone(len(words), 1, 2, 8, 12, max_sequence_length=16)
+    backbone = Backbone.from_hub(encoder, hub, sequence_length=16)
+    text = "A good films"
+    theirs = np.array([[*np.asarray(hub(text)), hub.end_token_id]])
+    expected = encoder(
+        {
+            "token_ids": theirs,
+            "padding_mask": np.ones_like(theirs),
+            "segment_ids": np.zeros_like(theirs),
+        }
+    )["sequence_output"]
+    found = backbone.embed([text, "film " * 9])[0]
+    np.testing.assert_allclose(found, np.asarray(expected)[0].mean(axis=0), atol=1e-5)
+    assert backbone.tokenizer.vocabulary[backbone.mask_id] == "[MASK]"
+    backbone.save(tmp_path / "bert.keras")
+    again = keras_tx.load(tmp_path / "bert.keras")
+    np.testing.assert_allclose(again.embed([text])[0], found, atol=1e-5)
+    export = again.export(tmp_path / "export")
+    assert check_export(export, again).problems == []
+    with pytest.raises(ValueError, match="expected a token \\[MASK\\]"):
+        plain = keras_hub.tokenizers.WordPieceTokenizer(words[:5], lowercase=True)
+        Backbone.from_hub(encoder, plain)

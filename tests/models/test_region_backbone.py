@@ -1,6 +1,5 @@
 """Regions that foretell their context, and classifiers that begin with them."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -57,26 +56,6 @@ def test_it_is_saved(backbone, tmp_path):
     assert isinstance(again, RegionBackbone)
     texts = ["a cat", "", "reef " * 200]
     np.testing.assert_allclose(again.embed(texts), backbone.embed(texts), atol=1e-6)
-
-
-def test_a_stopped_training_goes_on(tmp_path):
-    tokenizer = WordTokenizer().fit(sentences(50, 0))
-    arguments = {"tokens_per_batch": 64, "sequence_length": 16, "progress": False}
-    texts = (sentences(100, 1), sentences(30, 2))
-
-    def trained(**options):
-        keras.utils.set_random_seed(0)
-        backbone = RegionBackbone(tokenizer, embed_dim=4)
-        return backbone, backbone.fit(*texts, epochs=2, **arguments, **options)
-
-    whole, history = trained()
-    steps = history[-1]["step"]
-
-    trained(directory=tmp_path, max_minutes=1e-9)
-    rest, history = trained(directory=tmp_path, resume=True)
-    assert history[-1]["step"] == steps
-    for one, two in zip(whole.network.get_weights(), rest.network.get_weights(), strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 
 
 def topics(count, seed):
