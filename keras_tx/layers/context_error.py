@@ -48,6 +48,7 @@ class ContextError(keras.layers.Layer):
         >>> import numpy as np
         >>> from keras_tx.layers.context_error import ContextError
         >>> layer = ContextError(9, region_size=3, context_size=2)
+        >>> layer.build((None, None, 4))
         >>> layer.set_counts(np.arange(9), ignored=2)
         >>> regions = np.ones((1, 6, 4), "float32")
         >>> tuple(layer(regions, np.array([[1, 2, 3, 4, 5, 6]])).shape)
