@@ -75,14 +75,14 @@ def test_class_weights_by_name(run, tmp_path):
     assert json.loads(result.stdout)["confusion_matrix"] == [[0, 3], [0, 1]]
 
 
-def test_it_begins_with_a_classifier(run, tmp_path):
+def test_it_begins_with_a_classifier(run, models, tmp_path):
     rows = [f"{label},{label} number {n}" for n in range(12) for label in ("art", "law", "war")]
     (tmp_path / "x.csv").write_text("\n".join(["label,text", *rows]))
     arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "topics")
     begun = ("--backbone", "sentiment_imdb")
     result = run("train", "classifier", *arguments, *begun, "--max-minutes", 1e-9)
     assert result.exit_code == 0, result.output
-    model, backbone = keras_tx.load(tmp_path / "topics"), keras_tx.load("sentiment_imdb")
+    model, backbone = keras_tx.load(tmp_path / "topics"), keras_tx.load(models / "sentiment_imdb")
     assert model.labels == ("art", "law", "war")
     assert model.tokenizer.vocabulary == backbone.tokenizer.vocabulary
     arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "other")

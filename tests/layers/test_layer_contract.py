@@ -19,6 +19,7 @@ from keras_tx.layers import (
     MeanMaxPooling1D,
     MultiHeadAttention,
     PositionalEmbedding,
+    RegionEmbedding,
     SinusoidalPositionalEncoding,
     TransformerDecoder,
     TransformerEncoder,
@@ -76,6 +77,10 @@ CASES = {
     ),
     "feed_forward_without_bias": Case(
         FeedForward, {"dense_dim": 16, "activation": "gelu", "use_bias": False}, 2 * WIDTH * 16
+    ),
+    "regions": Case(RegionEmbedding, {"region_size": 3}, WIDTH),
+    "regions_without_activation": Case(
+        RegionEmbedding, {"region_size": 2, "activation": None, "normalize": False}, WIDTH
     ),
     "hashed_ngrams": Case(
         HashedNGramPooling, {"num_buckets": 11, "output_dim": 3}, 11 * 3 + 3, ("ids",)
