@@ -144,7 +144,7 @@ def test_missing_archives_are_named(tmp_path):
 
 # Archives from strangers.
 
-FUZZ_SECONDS = float(os.environ.get("KERAS_TX_FUZZ_SECONDS", "12")) / 4
+FUZZ_SECONDS = float(os.environ.get("KERAS_TX_FUZZ_SECONDS", "6")) / 4
 
 
 def test_a_packed_bomb_is_refused_before_it_is_unpacked(tmp_path):

@@ -20,7 +20,7 @@ from keras_tx.models import SentimentClassifier, load
 from keras_tx.models.model_file import check_config, check_model_file, check_weights
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
-FUZZ_SECONDS = float(os.environ.get("KERAS_TX_FUZZ_SECONDS", "12"))
+FUZZ_SECONDS = float(os.environ.get("KERAS_TX_FUZZ_SECONDS", "6"))
 TEXTS = ["The heron waits.", "a reed, a pond", "the heron waits by the pond"]
 
 

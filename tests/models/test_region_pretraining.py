@@ -13,6 +13,7 @@ TEXTS = [" ".join(np.random.default_rng(seed).choice(WORDS, 9)) for seed in rang
 def test_a_stopped_training_goes_on(tmp_path):
     tokenizer = WordTokenizer().fit(TEXTS)
     arguments = {"tokens_per_batch": 64, "sequence_length": 16, "progress": False}
+    arguments["jit_compile"] = False  # There is little to compute, and much to compile.
     texts = (TEXTS[:60], TEXTS[60:])
 
     def trained(**options):
