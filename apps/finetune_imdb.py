@@ -37,8 +37,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--ngram-buckets", type=int, default=0, help="0 for no n-grams")
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--layer-decay", type=float, default=0.8)
-    parser.add_argument("--dropout", type=float, default=0.1, help="of regions: of whole tokens")
-    parser.add_argument("--token-dropout", type=float, default=0.1, help="not of regions")
+    parser.add_argument("--dropout", type=float, default=0.1, help="inside the encoder")
+    parser.add_argument("--token-dropout", type=float, default=0.1)
     parser.add_argument("--units", type=int, default=300, help="of the layer on top of regions")
     parser.add_argument("--r-drop", type=float, default=0.0, help="0 for none")
     parser.add_argument("--tokens-per-batch", type=int, default=8192)
@@ -55,16 +55,15 @@ def main() -> None:
     train, held_out = split_labelled(reviews, 5000, seed=0)
     keras.utils.set_random_seed(arguments.seed)
     backbone = keras_tx.load(arguments.backbone)
-    of_its_kind = {"token_dropout": arguments.token_dropout}
-    if isinstance(backbone, RegionBackbone):
-        of_its_kind = {"units": arguments.units}
+    regions = isinstance(backbone, RegionBackbone)
     classifier = SentimentClassifier.from_backbone(
         backbone,
         sequence_length=arguments.sequence_length,
         ngram_buckets=arguments.ngram_buckets,
         ngram_dtype="float16",
         dropout=arguments.dropout,
-        **of_its_kind,
+        token_dropout=arguments.token_dropout,
+        **({"units": arguments.units} if regions else {}),
     )
     history = classifier.fit(
         train,

@@ -128,12 +128,12 @@ def _train(
 
 
 def _backbone(name_or_path: str) -> Any:
-    from keras_tx.models import Backbone, TextClassifier
+    from keras_tx.models import Backbone, RegionBackbone, TextClassifier
 
     model = load_model(name_or_path)
-    if not isinstance(model, Backbone | TextClassifier):
+    if not isinstance(model, Backbone | RegionBackbone | TextClassifier):
         raise ValueError(
-            f"expected a Backbone or a TextClassifier. Received: --backbone {name_or_path!r}, "
+            f"expected a backbone or a TextClassifier. Received: --backbone {name_or_path!r}, "
             f"which holds a {type(model).__name__}"
         )
     return model

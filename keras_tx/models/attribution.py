@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Of 200 short reviews, half the sums are then within 0.1% of what they should be, nine in ten
 # within 1%, and all within 6%; twice the steps bring all within 2%.
 STEPS = 64
-POINTS_TOGETHER = 8  # Of a text, as the rows of a batch: more would only take more memory.
+POINTS_TOGETHER = 8  # Of a text, as the rows of a batch: bounds the memory.
 
 
 class Explanation(NamedTuple):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_tx.models.encoder_network import EncoderNetwork, encoder_settings, new_encoder
 from keras_tx.models.masked_language_network import masked_language_network
 from keras_tx.models.presets import preset_arguments
 from keras_tx.models.pretraining import pretrain
-from keras_tx.models.text_model import TextModel, check_vocabulary
-from keras_tx.text import Tokenizer, WordPieceTokenizer, pack
+from keras_tx.models.text_embedder import TextEmbedder
+from keras_tx.models.text_model import check_vocabulary
+from keras_tx.text import Tokenizer, WordPieceTokenizer
 from keras_tx.text.word_piece_tokenizer import MASK_TOKEN
 
 BACKBONE_PRESETS: dict[str, dict[str, Any]] = {
@@ -27,7 +27,7 @@ BACKBONE_PRESETS: dict[str, dict[str, Any]] = {
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
-class Backbone(TextModel):
+class Backbone(TextEmbedder):
     """A masked language model: it guesses missing tokens, and so learns to read.
 
     Its encoder is what other models begin with: see `TextClassifier.from_backbone`. One
@@ -145,45 +145,13 @@ class Backbone(TextModel):
         """A new network of this model's shape."""
         return masked_language_network(new_encoder(self.encoder_settings, dtype), dtype)
 
-    def tokenizers(self) -> list[Tokenizer]:
-        """The tokenizer, in a list."""
-        return [self.tokenizer]
+    @property
+    def _token_encoder(self) -> keras.Layer:
+        return self.network.get_layer("encoder")
 
-    def _embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The end id makes an empty text a sequence of one token.
-        ids, lengths = pack(
-            self.tokenizer.tokenize(text),
-            self.sequence_length,
-            end_id=self.tokenizer.end_id,
-            truncation="head_tail",
-        )
-        vectors = self.network.get_layer("encoder")(ids, training=False)
-        real = tf.cast(ids != 0, vectors.dtype)[:, :, None]
-        total = tf.reduce_sum(vectors * real, axis=1)
-        return {"vector": total / tf.cast(lengths, vectors.dtype)[:, None]}
-
-    def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """`serving_default`: `text` -> `vector`, the mean of the tokens' vectors."""
-        return {"serving_default": (self._embed, [tf.TensorSpec([None], tf.string, "text")])}
-
-    def embed(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-        """The mean of the tokens' vectors of each text.
-
-        Args:
-            texts: any number of strings; of a text longer than `sequence_length`, head and
-                tail are read.
-            batch_size: how many at once. Default 32.
-
-        Returns:
-            `(N, D)`, float32.
-
-        Raises:
-            TypeError: when `texts` is not a list of `str`.
-        """
-        vectors = np.zeros((len(texts), self.network.get_layer("encoder").output.shape[-1]), "f4")
-        for rows, outputs in self._run_sorted("serving_default", texts, batch_size):
-            vectors[rows] = outputs["vector"]
-        return vectors
+    @property
+    def _longest(self) -> int:
+        return self.sequence_length
 
     fit = pretrain
 

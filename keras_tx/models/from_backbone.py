@@ -35,9 +35,9 @@ def classifier_from_backbone(
             windows; 512 with a `RegionBackbone`, which has none; with the encoders of a
             classifier that had no backbone, as many as that read, and no other number will do.
         **changes: further arguments of the classifier and its network, such as `labels`,
-            `ngram_buckets`, `dropout`, `token_dropout` (whole tokens become the mask); with a
-            `RegionBackbone` also `units`, the size of the layer that is trained on labels
-            (default 300).
+            `ngram_buckets`, `dropout`, `token_dropout` (whole tokens become the mask, or
+            are left out of regions); with a `RegionBackbone` also `units`, the size of the layer
+            that is trained on labels (default 300).
 
     Returns:
         The classifier, with the backbone's tokenizer.
@@ -74,7 +74,7 @@ def classifier_from_backbone(
             "mask_id": mask_id,
             # It is not new, and needs less of both.
             "dropout": 0.1,
-            "token_dropout": 0.1 if mask_id is not None else 0.0,
+            "token_dropout": 0.1,
             **changes,
         },
     )
@@ -92,15 +92,14 @@ def _from_regions(
 ) -> TextClassifier:
     """A classifier with regions that are known and a layer that is not."""
     settings = encoder_settings(backbone.encoder)
-    # Half precision for what is not trained: the larger part of the file.
+    # Half precision is enough where no small steps are added up.
     news = {"units": units, "frozen_dtype": "float16"}
     settings["arguments"] = {**settings["arguments"], **news}
     arguments = {
         "sequence_length": sequence_length,
         "vocabulary_size": backbone.vocabulary_size,
         "encoder": settings,
-        "dropout": 0.1,
-        "token_dropout": 0.0,
+        "token_dropout": 0.1,
         **changes,
     }
     classifier = kind(backbone.tokenizer, **arguments)

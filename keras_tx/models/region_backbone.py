@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from keras_tx.layers.context_error import ContextError
 from keras_tx.models.region_encoder import RegionEncoder
 from keras_tx.models.region_pretraining import pretrain_regions
-from keras_tx.models.text_model import TextModel, check_vocabulary
-from keras_tx.text import Tokenizer, pack
+from keras_tx.models.text_embedder import TextEmbedder
+from keras_tx.models.text_model import check_vocabulary
+from keras_tx.text import Tokenizer
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
-class RegionBackbone(TextModel):
+class RegionBackbone(TextEmbedder):
     """Learns vectors of regions of a few tokens, which foretell the tokens around the region.
 
     Two regions that may stand in the same places get similar vectors, whatever words they are
@@ -77,39 +75,9 @@ class RegionBackbone(TextModel):
         )
         return keras.Model(ids, error(encoder(ids), ids), name="region_network")
 
-    def tokenizers(self) -> list[Tokenizer]:
-        """The tokenizer, in a list."""
-        return [self.tokenizer]
-
-    def _embed(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The end id makes an empty text a sequence of one token.
-        ids, lengths = pack(self.tokenizer.tokenize(text), end_id=self.tokenizer.end_id)
-        vectors = self.encoder(ids, training=False)
-        real = tf.cast(ids != 0, vectors.dtype)[:, :, None]
-        total = tf.reduce_sum(vectors * real, axis=1)
-        return {"vector": total / tf.cast(lengths, vectors.dtype)[:, None]}
-
-    def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-        """`serving_default`: `text` -> `vector`, the mean of the regions' vectors."""
-        return {"serving_default": (self._embed, [tf.TensorSpec([None], tf.string, "text")])}
-
-    def embed(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-        """The mean of the regions' vectors of each text.
-
-        Args:
-            texts: any number of strings.
-            batch_size: how many at once. Default 32.
-
-        Returns:
-            `(N, embed_dim)`, float32.
-
-        Raises:
-            TypeError: when `texts` is not a list of `str`.
-        """
-        vectors = np.zeros((len(texts), self.embed_dim), "f4")
-        for rows, outputs in self._run_sorted("serving_default", texts, batch_size):
-            vectors[rows] = outputs["vector"]
-        return vectors
+    @property
+    def _token_encoder(self) -> keras.Model:
+        return self.encoder
 
     fit = pretrain_regions
 

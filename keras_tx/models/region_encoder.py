@@ -26,7 +26,7 @@ class RegionEncoder(keras.Model):
         region_size: tokens of a region. Default 5.
         embed_dim: size of the known regions' vectors. Default 200.
         units: size of the layer that is trained on labels; 0 (default) for none.
-        dropout: rate at which whole tokens are left out in training. Default 0.
+        token_dropout: rate at which whole tokens are left out in training. Default 0.
         frozen_dtype: dtype in which the known token vectors are kept, with `units`. Default: as
             the others.
         dtype: dtype policy of all layers. Default: the global one.
@@ -53,7 +53,7 @@ class RegionEncoder(keras.Model):
         region_size: int = 5,
         embed_dim: int = 200,
         units: int = 0,
-        dropout: float = 0.0,
+        token_dropout: float = 0.0,
         frozen_dtype: str | None = None,
         dtype: Any = None,
         name: str = "encoder",
@@ -76,7 +76,7 @@ class RegionEncoder(keras.Model):
             )
         # One draw a token, so that whole tokens go, not single numbers of their vectors.
         x = keras.layers.Dropout(
-            dropout, noise_shape=(None, None, 1), dtype=dtype, name="token_dropout"
+            token_dropout, noise_shape=(None, None, 1), dtype=dtype, name="token_dropout"
         )(embedding(ids))
         is_token = ops.not_equal(ids, 0)  # Slices of a tensor lose Keras' own mask.
         known = RegionEmbedding(
@@ -102,7 +102,7 @@ class RegionEncoder(keras.Model):
             "region_size": region_size,
             "embed_dim": embed_dim,
             "units": units,
-            "dropout": dropout,
+            "token_dropout": token_dropout,
             "frozen_dtype": frozen_dtype,
         }
 

@@ -135,8 +135,9 @@ def encoded_text(
         encoder: what `encoder_settings` returned. A new encoder is made.
         window: see `WindowedEncoder`.
         dropout: of the encoder, if it has such an argument. Default: as in the settings.
-        token_dropout: share of the tokens that are replaced in training. Default 0.
-        mask_id: what comes in their place; needed with `token_dropout`.
+        token_dropout: share of the tokens that are replaced in training, or left out by an
+            encoder that has such an argument. Default 0.
+        mask_id: what comes in their place; needed with `token_dropout`, if they are replaced.
         kept_ids: ids that are never replaced. Default: the end id of our tokenizers.
         dtype: dtype policy of all layers.
 
@@ -154,15 +155,17 @@ def encoded_text(
         >>> encoded_text(keras.Input((None,), dtype="int32"), settings, window=4).shape
         (None, None, 192)
     """
-    if token_dropout and mask_id is None:
+    arguments = encoder["arguments"]
+    own = {"dropout": dropout, "token_dropout": token_dropout}
+    changes = {name: own[name] for name in own if name in arguments and own[name] is not None}
+    replaced = token_dropout if "token_dropout" not in arguments else 0.0
+    if replaced and mask_id is None:
         raise ValueError("token_dropout expected a mask_id. Received: mask_id=None")
-    if token_dropout:
+    if replaced:
         replacing = TokenReplacement(
-            token_dropout, mask_id, kept_ids, dtype=dtype, name="token_replacement"
+            replaced, mask_id, kept_ids, dtype=dtype, name="token_replacement"
         )
         ids = replacing(ids)
-    has_dropout = dropout is not None and "dropout" in encoder["arguments"]
-    changes = {"dropout": dropout} if has_dropout else {}
     return WindowedEncoder(
         new_encoder(encoder, dtype, **changes), window, dtype=dtype, name="encoder"
     )(ids)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts, write_atomically
+from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts
+from keras_tx.text.vocabulary_file import read_vocabulary, write_vocabulary
 
-ASSET_NAME = "vocabulary.txt"
 # In the order of the ids that all tokenizers share.
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 MASK_TOKEN = "[MASK]"
@@ -134,23 +133,13 @@ class WordPieceTokenizer(Tokenizer):
     def save_assets(self, directory: str) -> None:
         """Write the vocabulary, one token a line; nothing when there is none yet."""
         if self.is_fitted:
-            content = "".join(f"{token}\n" for token in self.vocabulary)
-            write_atomically(os.path.join(directory, ASSET_NAME), content.encode("utf-8"))
+            write_vocabulary(directory, self.vocabulary)
 
     def load_assets(self, directory: str) -> None:
         """Read the vocabulary; without one the tokenizer stays as it is."""
-        path = os.path.join(directory or "", ASSET_NAME)
-        if not directory or not os.path.exists(path):
-            return
-        with open(path, "rb") as file:
-            # Not splitlines: a token may hold one of Unicode's other line breaks.
-            tokens = file.read().decode("utf-8").split("\n")[:-1]
-        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
-            raise ValueError(
-                f"WordPieceTokenizer expected {ASSET_NAME} to start with {SPECIAL_TOKENS}. "
-                f"Received: {tokens[: len(SPECIAL_TOKENS)]}"
-            )
-        self._set_tokens(tokens[len(SPECIAL_TOKENS) :])
+        tokens = read_vocabulary(directory, SPECIAL_TOKENS, type(self).__name__)
+        if tokens is not None:
+            self._set_tokens(tokens)
 
     def get_config(self) -> dict:
         return {
@@ -177,7 +166,7 @@ class WordPieceTokenizer(Tokenizer):
         hub = keras_hub.tokenizers.WordPieceTokenizer(
             vocabulary, lowercase=self.lowercase, strip_accents=self.strip_accents
         )
-        # Only in a graph it gives tensors. In a list: as an attribute of its own Keras would take
+        # Only in a graph it gives tensors. In a tuple: as an attribute of its own Keras would take
         # the tokenizer for a layer of this one, to be saved with it.
         texts = tf.TensorSpec([None], tf.string)
         self._functions = (tf.function(hub, input_signature=[texts], autograph=False),)

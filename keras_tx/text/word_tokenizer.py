@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numbers
-import os
 from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 
-from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts, write_atomically
+from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts
+from keras_tx.text.vocabulary_file import read_vocabulary, write_vocabulary
 
-ASSET_NAME = "vocabulary.txt"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[START]", "[END]")
 STANDARDIZATIONS = ("lower_and_strip_punctuation", "lower", "strip_punctuation", None)
 SPLITS = ("whitespace", "character")
@@ -103,23 +102,13 @@ class WordTokenizer(Tokenizer):
     def save_assets(self, directory: str) -> None:
         """Write the vocabulary, one token a line; nothing when there is none yet."""
         if self.is_fitted:
-            content = "".join(f"{token}\n" for token in self.vocabulary)
-            write_atomically(os.path.join(directory, ASSET_NAME), content.encode("utf-8"))
+            write_vocabulary(directory, self.vocabulary)
 
     def load_assets(self, directory: str) -> None:
         """Read the vocabulary; without one the tokenizer stays as it is."""
-        path = os.path.join(directory or "", ASSET_NAME)
-        if not directory or not os.path.exists(path):
-            return
-        with open(path, "rb") as file:
-            # Not splitlines: a token may hold one of Unicode's other line breaks.
-            tokens = file.read().decode("utf-8").split("\n")[:-1]
-        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
-            raise ValueError(
-                f"WordTokenizer expected {ASSET_NAME} to start with {SPECIAL_TOKENS}. "
-                f"Received: {tokens[: len(SPECIAL_TOKENS)]}"
-            )
-        self._set_words(tokens[len(SPECIAL_TOKENS) :])
+        tokens = read_vocabulary(directory, SPECIAL_TOKENS, type(self).__name__)
+        if tokens is not None:
+            self._set_words(tokens)
 
     def get_config(self) -> dict:
         return {

@@ -3,7 +3,7 @@
 import json
 
 import keras_tx
-from keras_tx.models import SentimentClassifier
+from keras_tx.models import RegionBackbone, SentimentClassifier
 
 QUICK = ("--epochs", 1, "--vocabulary-size", 400)
 
@@ -85,6 +85,13 @@ def test_it_begins_with_a_classifier(run, models, tmp_path):
     model, backbone = keras_tx.load(tmp_path / "topics"), keras_tx.load(models / "sentiment_imdb")
     assert model.labels == ("art", "law", "war")
     assert model.tokenizer.vocabulary == backbone.tokenizer.vocabulary
+    RegionBackbone(backbone.tokenizer, embed_dim=8).save(tmp_path / "regions.keras")
+    arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "regional")
+    regions = ("--backbone", tmp_path / "regions.keras")
+    result = run("train", "classifier", *arguments, *regions, "--max-minutes", 1e-9)
+    assert result.exit_code == 0, result.output
+    encoder = keras_tx.load(tmp_path / "regional").network.get_layer("encoder").encoder
+    assert encoder.settings["token_dropout"] == 0.1  # As the command line has it for few texts.
     arguments = ("--data", tmp_path / "x.csv", "--output", tmp_path / "other")
     result = run("train", "classifier", *arguments, *begun, "--preset", "tiny")
     assert (result.exit_code, result.stdout) == (2, "")

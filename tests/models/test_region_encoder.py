@@ -58,7 +58,7 @@ def test_what_labels_train():
 
 def test_whole_tokens_are_left_out():
     keras.utils.set_random_seed(0)
-    encoder = randomized(RegionEncoder(12, region_size=1, embed_dim=4, units=6, dropout=0.5))
+    encoder = randomized(RegionEncoder(12, region_size=1, embed_dim=4, units=6, token_dropout=0.5))
     # With regions of one token, what is left without it is the bias.
     bare = np.maximum(np.array(encoder.get_layer("known_regions").bias), 0)
     bare /= np.sqrt(1 + bare @ bare)
@@ -76,8 +76,8 @@ def test_settings_make_another_one():
     twin = new_encoder(settings)
     twin.set_weights(encoder.get_weights())
     np.testing.assert_array_equal(np.asarray(twin(IDS)), np.asarray(encoder(IDS)))
-    changed = new_encoder(settings, "mixed_bfloat16", dropout=0.3)
-    assert changed.settings["dropout"] == 0.3
+    changed = new_encoder(settings, "mixed_bfloat16", token_dropout=0.3)
+    assert changed.settings["token_dropout"] == 0.3
     assert changed.get_layer("combination").compute_dtype == "bfloat16"
     with pytest.raises(TypeError, match="a RegionEncoder, or a backbone of KerasHub"):
         encoder_settings(keras.Sequential([keras.Input((2,))]))
