@@ -3,7 +3,7 @@
 Everything here is plain Python and NumPy; reading a corpus needs no TensorFlow.
 """
 
-from keras_tx.data.batching import TokenBatches, batch_dataset
+from keras_tx.data.batching import TokenBatches, batch_dataset, bucket_lengths
 from keras_tx.data.download import DATASETS, Dataset, DownloadError, download
 from keras_tx.data.examples import LabelledTexts, SentencePairs
 from keras_tx.data.mixing import mix
@@ -34,6 +34,7 @@ __all__ = [
     "TokenBatches",
     "TokenSequences",
     "batch_dataset",
+    "bucket_lengths",
     "download",
     "mix",
     "read_imdb",

@@ -8,6 +8,36 @@ from typing import Any
 import numpy as np
 
 
+def bucket_lengths(lengths: Any, longest: int | None = None) -> np.ndarray:
+    """Lengths rounded up to an eighth of the next power of two.
+
+    So 1 to 8 stay, then come 10, 12, 14, 16, 20, 24, 28, 32, 40 and so on. Batches padded to
+    these lengths have few different shapes, and some 5% more padding. A processor's matrix
+    products are compiled for each shape when it first occurs: in a training with a new shape
+    in every batch that took a third of the time.
+
+    Args:
+        lengths: integers of any shape, not negative.
+        longest: no length gets longer than this, such as the model's longest sequence.
+            Default `None`: no bound.
+
+    Returns:
+        Integers of the same shape.
+
+    Example:
+        >>> from keras_tx.data import bucket_lengths
+        >>> bucket_lengths([0, 7, 9, 16, 17, 33]).tolist()
+        [0, 7, 10, 16, 20, 40]
+        >>> bucket_lengths([33], longest=36).tolist()
+        [36]
+    """
+    lengths = np.asarray(lengths)
+    _, bits = np.frexp(np.maximum(lengths - 1, 0))  # 2 ** bits is the next power of two.
+    steps = 2 ** np.maximum(bits - 3, 0)
+    rounded = -(-lengths // steps) * steps
+    return rounded if longest is None else np.minimum(rounded, longest)
+
+
 class TokenBatches:
     """A plan of batches: which examples stand together, in which order.
 

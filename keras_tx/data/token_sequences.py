@@ -42,10 +42,13 @@ class TokenSequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def padded(self, rows: Sequence[int]) -> np.ndarray:
-        """The sequences with these numbers, as an int32 array padded to the longest one."""
+    def padded(self, rows: Sequence[int], width: int = 0) -> np.ndarray:
+        """The sequences with these numbers, as an int32 array.
+
+        It is padded to the longest one, or to `width` if that is more.
+        """
         lengths = self.lengths[rows]
-        places = np.arange(lengths.max(initial=0))
+        places = np.arange(lengths.max(initial=width))
         real = places < lengths[:, None]
         batch = np.full(real.shape, self.padding_id, "int32")
         batch[real] = self.values[(self.starts[rows][:, None] + places)[real]]

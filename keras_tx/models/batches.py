@@ -16,6 +16,7 @@ from keras_tx.data import (
     TokenBatches,
     TokenSequences,
     batch_dataset,
+    bucket_lengths,
 )
 from keras_tx.text import Tokenizer, pack
 
@@ -58,8 +59,10 @@ class LabelledBatches:
         several = isinstance(examples, MultiLabelledTexts)
         self.labels = examples.matrix() if several else np.asarray(examples.labels, "int32")
         self.weights: np.ndarray | None = None
+        self.longest = int(self.sequences.lengths.max(initial=0))
+        lengths = bucket_lengths(self.sequences.lengths, self.longest)
         self.plan = TokenBatches(
-            self.sequences.lengths, tokens_per_batch, shuffle=seed is not None, seed=seed or 0
+            lengths, tokens_per_batch, shuffle=seed is not None, seed=seed or 0
         )
 
     def __len__(self) -> int:
@@ -73,7 +76,8 @@ class LabelledBatches:
         return batch_dataset(self.plan, self._assemble, signature, first_step)
 
     def _assemble(self, rows: np.ndarray) -> Any:
-        batch = self.sequences.padded(rows), self.labels[rows]
+        width = int(bucket_lengths(self.sequences.lengths[rows].max(), self.longest))
+        batch = self.sequences.padded(rows, width), self.labels[rows]
         return batch if self.weights is None else (*batch, self.weights[rows])
 
 
@@ -81,7 +85,7 @@ class PairBatches:
     """Sentence pairs as batches `((source (B, Ts), target (B, Tt)), labels (B, Tt))`.
 
     The target begins with the start id, the labels end with the end id. Pairs with a side
-    longer than `sequence_length` are left out.
+    longer than `sequence_length` are left out. Batches are padded to `bucket_lengths`.
 
     With `subword_dropout` the stream tokenizes all pairs anew for each epoch, drawing other
     pieces each time (see `SentencePieceTokenizer.sample`); the seed and the epoch decide which.
@@ -126,15 +130,16 @@ class PairBatches:
                 f"pairs expected at least one with no more than {sequence_length} tokens on "
                 f"either side. Received: none among {len(pairs)}"
             )
+        self.longest = sequence_length
         self.seed = seed
         self.subword_dropout = subword_dropout
         self._drawn: tuple[int, TokenSequences, TokenSequences] | None = None
         self._drawing = threading.Lock()
-        lengths = lengths[self.rows]
+        lengths = self.bucketed(lengths[self.rows])
         if subword_dropout:
             _check_draws(subword_dropout, source_tokenizer, target_tokenizer)
             self.sides = [side.of_rows(self.rows) for side in sides]
-            lengths = _lengths(*self.drawn(epoch=0))
+            lengths = self.bucketed(_lengths(*self.drawn(epoch=0)))
         self.plan = TokenBatches(
             lengths, tokens_per_batch, shuffle=seed is not None, seed=seed or 0
         )
@@ -148,7 +153,7 @@ class PairBatches:
         if self.subword_dropout and first_step is not None:
             return batch_dataset(_DrawnStream(self), lambda batch: batch, signature, first_step)
         if self.subword_dropout:  # The plan is of drawn lengths, this pass of plain ones.
-            lengths = _lengths(self.sources, self.targets)[self.rows]
+            lengths = self.bucketed(_lengths(self.sources, self.targets)[self.rows])
             plan = TokenBatches(lengths, self.plan.tokens_per_batch, shuffle=False)
             return batch_dataset(plan, self._assemble, signature)
         return batch_dataset(self.plan, self._assemble, signature, first_step)
@@ -168,8 +173,17 @@ class PairBatches:
             return self._drawn[1:]
 
     def _assemble(self, numbers: np.ndarray) -> Any:
-        rows = self.rows[numbers]
-        return _arrays(self.sources, self.targets, rows)
+        return self.arrays(self.sources, self.targets, self.rows[numbers])
+
+    def bucketed(self, lengths: np.ndarray) -> np.ndarray:
+        """Lengths `(N, 2)` of the sides as they stand in a batch."""
+        return bucket_lengths(lengths, self.longest)
+
+    def arrays(self, sources: TokenSequences, targets: TokenSequences, rows: np.ndarray) -> Any:
+        """The batch of these rows."""
+        source, target = self.bucketed(_lengths(sources, targets, rows).max(axis=0)).tolist()
+        padded = targets.padded(rows, target + 1)
+        return (sources.padded(rows, source), padded[:, :-1]), padded[:, 1:]
 
 
 class _DrawnStream:
@@ -186,8 +200,9 @@ class _DrawnStream:
         epoch, skipped = divmod(first_step, len(self))
         while True:
             sequences = self.batches.drawn(epoch)
-            for numbers in self.batches.plan.plan(epoch, _lengths(*sequences))[skipped:]:
-                yield _arrays(*sequences, numbers)
+            lengths = self.batches.bucketed(_lengths(*sequences))
+            for numbers in self.batches.plan.plan(epoch, lengths)[skipped:]:
+                yield self.batches.arrays(*sequences, numbers)
             epoch, skipped = epoch + 1, 0
 
 
@@ -245,14 +260,11 @@ def _check_draws(subword_dropout: float, *tokenizers: Tokenizer) -> None:
             )
 
 
-def _lengths(sources: TokenSequences, targets: TokenSequences) -> np.ndarray:
+def _lengths(
+    sources: TokenSequences, targets: TokenSequences, rows: np.ndarray | slice = slice(None)
+) -> np.ndarray:
     # A target of n tokens with start and end gives n + 1 steps of the decoder.
-    return np.stack([sources.lengths, targets.lengths - 1], axis=1)
-
-
-def _arrays(sources: TokenSequences, targets: TokenSequences, rows: np.ndarray) -> Any:
-    target = targets.padded(rows)
-    return (sources.padded(rows), target[:, :-1]), target[:, 1:]
+    return np.stack([sources.lengths[rows], targets.lengths[rows] - 1], axis=1)
 
 
 def _ragged(ids: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:

@@ -97,7 +97,7 @@ def pretrain(
             training.dataset,
             held_out.dataset(),
             loss=TokenCrossentropy(padding_id=tokenizer.padding_id),
-            optimizer=new_optimizer(optimizer, schedule, options),
+            optimizer=new_optimizer(optimizer, schedule, options, precision),
             options=options,
             metrics=[TokenAccuracy(padding_id=tokenizer.padding_id)],
             callbacks=callbacks,

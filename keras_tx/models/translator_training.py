@@ -109,7 +109,7 @@ def fit_translator(
             (lambda step: inputs_twice(training.dataset(step))) if r_drop else training.dataset,
             held_out.dataset(),
             loss=loss,
-            optimizer=new_optimizer(optimizer, schedule, options),
+            optimizer=new_optimizer(optimizer, schedule, options, precision),
             options=options,
             scorers=[_of_network(translator, scorer) for scorer in scorers],
             callbacks=callbacks,

@@ -11,7 +11,7 @@ from keras_tx.training.naive_bayes_svm import (
     fit_naive_bayes_svm,
     log_count_ratios,
 )
-from keras_tx.training.optimizers import new_optimizer
+from keras_tx.training.optimizers import HalfPrecisionMuon, new_optimizer
 from keras_tx.training.options import TrainingOptions
 from keras_tx.training.packed_sequences import PackedSequences
 from keras_tx.training.progress import ProgressBar
@@ -22,6 +22,7 @@ from keras_tx.training.token_accuracy import TokenAccuracy
 from keras_tx.training.weights import SnapshotAverage
 
 __all__ = [
+    "HalfPrecisionMuon",
     "InverseSquareRoot",
     "MultiLabelCrossentropy",
     "LayerwiseAdamW",

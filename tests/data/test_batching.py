@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_tx.data import TokenBatches, batch_dataset
+from keras_tx.data import TokenBatches, batch_dataset, bucket_lengths
 
 
 @pytest.fixture
@@ -113,3 +113,26 @@ def test_an_epoch_may_have_lengths_of_its_own(lengths):
     assert sorted(np.concatenate(batches).tolist()) == list(range(700))
     # The same lengths on other examples: as tight as before.
     assert all(len(rows) * others[rows].max() <= 512 for rows in batches)
+
+
+def test_buckets_are_eighths_of_the_next_power_of_two():
+    buckets = [*range(9), 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160]
+    lengths = np.arange(161)
+    expected = [min(bucket for bucket in buckets if bucket >= length) for length in lengths]
+    assert bucket_lengths(lengths).tolist() == expected
+    assert bucket_lengths(lengths.reshape(7, 23)).shape == (7, 23)
+
+
+def test_no_bucket_is_longer_than_the_longest_sequence():
+    assert bucket_lengths([9, 33, 35, 36], longest=36).tolist() == [10, 36, 36, 36]
+
+
+def test_buckets_make_few_shapes_of_many(lengths):
+    def shapes(lengths):
+        plan = TokenBatches(lengths, 512).plan(0)
+        return {(len(rows), lengths[rows].max()) for rows in plan}
+
+    # One number of rows for each bucket, and another where a batch has its first of the next.
+    assert len(shapes(bucket_lengths(lengths))) <= 2 * len(set(bucket_lengths(lengths)))
+    padded = bucket_lengths(lengths).sum() / lengths.sum()
+    assert 1 < padded < 1.1

@@ -51,3 +51,9 @@ def test_nothing_at_all():
 def test_lengths_that_do_not_fit():
     with pytest.raises(ValueError, match="expected a sum of 3, the number of values. Received: 2"):
         TokenSequences([([1, 2, 3], [1, 1])])
+
+
+def test_padded_to_a_width_that_cuts_nothing():
+    sequences = TokenSequences([([5, 6, 7], [2, 1])])
+    assert sequences.padded([1, 0], 3).tolist() == [[7, 0, 0], [5, 6, 0]]
+    assert sequences.padded([1, 0], 1).tolist() == [[7, 0], [5, 6]]

@@ -66,6 +66,16 @@ def test_long_pairs_are_left_out(tokenizer):
         PairBatches(pairs, tokenizer, tokenizer, 1, tokens_per_batch=100)
 
 
+def test_pairs_are_padded_to_buckets_but_not_beyond_the_longest_sequence(tokenizer):
+    text = " ".join(["one"] * 8)  # 9 tokens as a source, 10 framed ones as a target.
+    for longest, width in ((16, 10), (9, 9)):
+        made = PairBatches(SentencePairs([text], [text]), tokenizer, tokenizer, longest, 100)
+        (((source, target), labels),) = made.dataset().as_numpy_iterator()
+        assert source.shape == target.shape == labels.shape == (1, width)
+        assert (source[0, 9:] == 0).all() and (labels[0, 9:] == 0).all()
+        assert source[0, 8] == labels[0, 8] == 3 and target[0, 8] != 0
+
+
 def test_the_stream_goes_on_from_a_step(tokenizer):
     pairs = SentencePairs(WORDS.split(), WORDS.split())
     made = PairBatches(pairs, tokenizer, tokenizer, 16, tokens_per_batch=4, seed=1)

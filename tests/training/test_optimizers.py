@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_tx.models import translation_network
-from keras_tx.training import TrainingOptions, new_optimizer
+from keras_tx.training import HalfPrecisionMuon, TrainingOptions, new_optimizer
 
 RATE = 0.01
 
@@ -25,8 +25,10 @@ def network():
     )
 
 
-def test_muon_steps_are_orthogonal_for_kernels_and_adams_for_all_else(network):
-    optimizer = new_optimizer("muon", RATE, TrainingOptions(total_steps=1, clip_norm=None))
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_muon_steps_are_orthogonal_for_kernels_and_adams_for_all_else(network, precision):
+    options = TrainingOptions(total_steps=1, clip_norm=None)
+    optimizer = new_optimizer("muon", RATE, options, precision)
     generator = np.random.default_rng(0)
     before = [np.array(weight) for weight in network.trainable_variables]
     gradients = [generator.normal(size=weight.shape).astype("float32") for weight in before]
@@ -58,6 +60,19 @@ def test_clipping_and_moving_average_are_the_options(name):
     assert optimizer.use_ema and optimizer.ema_momentum == 0.9
     assert optimizer.ema_overwrite_frequency is None
     assert not new_optimizer(name, RATE, TrainingOptions(total_steps=1)).use_ema
+
+
+def test_half_precision_is_near_the_whole_and_leaves_the_weights_whole():
+    generator = np.random.default_rng(2)
+    for scale in (1e-6, 1.0, 1e6):
+        matrix = (scale * generator.normal(size=(48, 32))).astype("float32")
+        whole, half = (
+            np.array(kind().zeropower_via_newtonschulz5(keras.ops.convert_to_tensor(matrix), 5))
+            for kind in (keras.optimizers.Muon, HalfPrecisionMuon)
+        )
+        assert half.dtype == np.float32
+        error = np.linalg.norm(half - whole) / np.linalg.norm(whole)
+        assert 0 < error < 0.1, scale
 
 
 def test_an_unknown_one():
