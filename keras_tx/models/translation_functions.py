@@ -245,7 +245,9 @@ class TranslationFunctions:
             longest = tf.maximum(self._max_lengths(tf.shape(source_ids)[1]), 1)
         with_attention = options.coverage_penalty > 0 and options.beam_size > 1  # To be ranked.
         arguments = {
-            "step": steps.decoder_step(longest, options.beam_size, with_attention),
+            "step": steps.decoder_step(
+                longest, options.beam_size, with_attention, tf.shape(source_ids)[0]
+            ),
             "state": steps.start_state(encoded, source_mask, longest, options.beam_size),
             "start_ids": tf.fill(tf.shape(max_lengths), tokenizer.start_id),
             "end_id": tokenizer.end_id,
