@@ -36,10 +36,10 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     help="More favours longer translations, 0 the shortest. Default: the model's.",
 )
 @click.option(
-    "--xla",
-    is_flag=True,
-    help="Compile the search, which takes seconds for each size of batches; worth a try for "
-    "large files.",
+    "--xla/--no-xla",
+    default=None,
+    help="Compile the search, which takes seconds for each size of batches. Default: where that "
+    "is seen to pay.",
 )
 @click.option(
     "--format",
@@ -68,7 +68,7 @@ def translate(
     server: str | None,
     beam_size: int | None,
     length_penalty: float | None,
-    xla: bool,
+    xla: bool | None,
     line_format: str,
     n_best: int,
     resume: bool,
@@ -90,14 +90,15 @@ def translate(
     # What is not given is the model's to choose.
     choices = {"beam_size": beam_size, "length_penalty": length_penalty}
     choices = {name: value for name, value in choices.items() if value is not None}
-    if server is not None and (choices or xla):
+    if server is not None and (choices or xla is not None):
         raise click.UsageError(
             "expected no search options with --server, where the export has decided them. "
-            f"Received: {', '.join([*choices, *(['xla'] if xla else [])])}",
+            f"Received: {', '.join([*choices, *(['xla'] if xla is not None else [])])}",
             click.get_current_context(),
         )
-    if xla:
-        choices["jit_compile"] = True
+    if xla is not None:
+        choices["jit_compile"] = xla
+    search = {"jit_compile": "auto", **choices}
 
     @functools.cache
     def client() -> Any:
@@ -108,12 +109,10 @@ def translate(
             return _through(client(), line_format, n_best)
         translator = load_model(model, "Translator")
         if line_format == "text":
-            return lambda chunk: translator.translate(chunk, batch_size=batch_size, **choices)
+            return lambda chunk: translator.translate(chunk, batch_size=batch_size, **search)
         return lambda chunk: [
             _json_line(found)
-            for found in translator.translate_n_best(
-                chunk, n_best, batch_size=batch_size, **choices
-            )
+            for found in translator.translate_n_best(chunk, n_best, batch_size=batch_size, **search)
         ]
 
     def settings() -> dict[str, Any]:

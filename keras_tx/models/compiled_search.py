@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,18 @@ def length_buckets(longest: int) -> list[int]:
         sizes.append(size)
         size = size * 3 // 2 if size & (size - 1) == 0 else size // 3 * 4
     return [*sizes, longest]
+
+
+def search_bucket(rows: int, longest: int, sequence_length: int) -> tuple[int, int]:
+    """The sizes to which `CompiledSearch` pads so many rows and so long a source.
+
+    Example:
+        >>> from keras_tx.models.compiled_search import search_bucket
+        >>> search_bucket(rows=20, longest=17, sequence_length=60)
+        (32, 24)
+    """
+    lengths = length_buckets(sequence_length)
+    return 1 << (rows - 1).bit_length(), lengths[bisect.bisect_left(lengths, longest)]
 
 
 class CompiledSearch:

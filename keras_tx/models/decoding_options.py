@@ -35,8 +35,9 @@ class DecodingOptions:
         temperature, top_k, top_p: of sampling, see `keras_tx.decoding.sample_tokens`. With
             a `temperature`, translations are drawn instead of searched for. Default `None`.
         jit_compile: let XLA compile the search, once for each bucket of batch sizes and
-            source lengths (a few seconds each). Where TensorFlow has fast kernels of its own
-            the plain graph is as fast; measure. Default `False`.
+            source lengths (a few seconds each). `"auto"`: where that has been seen to pay, see
+            `keras_tx.models.compilation_choice`; of two translations that are equally good to
+            the last digits, either may come then. Default `False`.
 
     Raises:
         ValueError: for a number out of range, or sampling with a beam.
@@ -61,7 +62,7 @@ class DecodingOptions:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
-    jit_compile: bool = False
+    jit_compile: bool | str = False
 
     def __post_init__(self) -> None:
         LengthPenalty(self.length_penalty, self.length_penalty_kind)  # Raises if they are wrong.
@@ -81,6 +82,11 @@ class DecodingOptions:
                 raise ValueError(
                     f"{name} expected {noun} of at least {lowest}. Received: {name}={value!r}"
                 )
+        if not isinstance(self.jit_compile, bool) and self.jit_compile != "auto":
+            raise ValueError(
+                "jit_compile expected True, False or 'auto'. "
+                f"Received: jit_compile={self.jit_compile!r}"
+            )
         if self.stop not in ("safe", "count"):
             raise ValueError(f"stop expected 'safe' or 'count'. Received: stop={self.stop!r}")
         if self.max_length is not None and not (

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tx.data import TokenBatches
+from keras_tx.models.compilation_choice import CompilationChoice
+from keras_tx.models.compiled_search import search_bucket
 from keras_tx.models.decoding_options import DecodingOptions
 from keras_tx.models.translation_functions import TranslationFunctions
 from keras_tx.serving.joined_hypotheses import join_hypotheses
@@ -75,12 +77,12 @@ class TranslationMethods:
             pieces = [piece for split in splits for piece in split.pieces]
         translations = [""] * len(pieces)
         for rows in self._batched(pieces, batch_size, tokens_per_batch):
-            inputs = {"text": as_strings(pieces, rows)}
+            inputs = {}
             if prefixes is not None:
                 inputs["prefix"] = as_strings(prefixes, rows)
             if decoding.temperature is not None:
                 inputs["uniforms"] = self._draws([pieces[row] for row in rows], seed)
-            found = self._run("translate", decoding, **inputs)
+            found = self._search("translate", decoding, pieces, rows, **inputs)
             for row, translation in zip(rows, found["translation"], strict=True):
                 translations[row] = translation.decode("utf-8", errors="replace")
         if splits is None:
@@ -123,7 +125,7 @@ class TranslationMethods:
         pieces = [piece for split in splits for piece in split.pieces]
         results: list[list[Hypothesis]] = [[] for _ in pieces]
         for rows in self._batched(pieces, batch_size, tokens_per_batch):
-            found = self._run("n_best", options, n_best, text=as_strings(pieces, rows))
+            found = self._search("n_best", options, pieces, rows, n_best)
             for place, row in enumerate(rows):
                 outputs = {name: value[place] for name, value in found.items()}
                 results[row] = Hypothesis.all_from_row(outputs)
@@ -205,6 +207,30 @@ class TranslationMethods:
         if wanted.get("temperature") is not None:
             wanted.setdefault("beam_size", 1)
         return dataclasses.replace(self.decoding, **wanted)
+
+    def _search(
+        self,
+        kind: str,
+        decoding: DecodingOptions,
+        pieces: Sequence[str],
+        rows: np.ndarray,
+        *fixed: Any,
+        **inputs: tf.Tensor,
+    ) -> dict[str, np.ndarray]:
+        """Run a search for some of the pieces, compiled or not as the options say."""
+        texts = as_strings(pieces, rows)
+
+        def run(jit_compile: bool) -> dict[str, np.ndarray]:
+            options = dataclasses.replace(decoding, jit_compile=jit_compile)
+            return self._run(kind, options, *fixed, text=texts, **inputs)
+
+        if isinstance(decoding.jit_compile, bool):
+            return run(decoding.jit_compile)
+        choice = self.__dict__.setdefault("_compilation", CompilationChoice())
+        longest = int(self.tokenizer.lengths([pieces[row] for row in rows]).max()) + 1  # The end.
+        sizes = search_bucket(len(rows), min(longest, self.sequence_length), self.sequence_length)
+        bucket = (sizes, kind, decoding, fixed, tuple(inputs))
+        return choice.run(bucket, lambda: run(False), lambda: run(True))
 
     def _run(
         self, kind: str, decoding: DecodingOptions, *fixed: Any, **inputs: tf.Tensor

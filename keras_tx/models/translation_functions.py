@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ class TranslationFunctions:
     def __init__(self, translator: Translator, options: DecodingOptions) -> None:
         self.translator = translator
         self.network = translator.network
+        if options.jit_compile == "auto":  # There is nothing to choose by here.
+            options = dataclasses.replace(options, jit_compile=False)
         self.options = options
         self.source_tokenizer = translator.tokenizer
         self.target_tokenizer = translator.target_tokenizer or translator.tokenizer

@@ -83,3 +83,9 @@ def test_drawn_translations_are_the_same(random_translator, sentences):
     drawn = model.translate(texts, **options)
     assert model.translate(texts, jit_compile=True, **options) == drawn
     assert model.translate(texts, **{**options, "seed": 6}) != drawn
+    # By the plain graph first, and then by XLA.
+    assert model.translate(texts, jit_compile="auto", **options) == drawn
+    choice = model.__dict__["_compilation"]
+    choice.compilation = 0.0
+    assert model.translate(texts, jit_compile="auto", **options) == drawn
+    assert all(len(times.plain) == len(times.compiled) == 1 for times in choice.buckets.values())
