@@ -24,8 +24,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, flags=re.DOTALL)
 # Run by other means: the two commands that set up an environment (continuous integration
-# runs their parts; the demo has a test below), and what needs Docker or the real data.
-ELSEWHERE = ("apps/demo.sh", "python3 -m venv", "docker run", "--data ", "apps/benchmarks")
+# runs their parts; the demo has a test below), export and check, which the demo runs, and what
+# needs Docker or the real data.
+ELSEWHERE = (
+    *("apps/demo.sh", "python3 -m venv", "docker run", "keras-tx check-export exported"),
+    *("--data ", "apps/benchmarks"),
+)
 
 
 class Commands(socketserver.StreamRequestHandler):
@@ -114,8 +118,16 @@ def test_commands_run(commands: str, tmp_path: pathlib.Path, environment: dict[s
 
 def test_every_block_is_run_or_named() -> None:
     shells = [code for kind, code in BLOCKS if kind == "sh"]
-    for part in ELSEWHERE[:3]:
+    for part in ELSEWHERE[:4]:
         assert any(part in code for code in shells), f"{part!r} is no longer in the README"
+
+
+def test_demo_runs_the_export_and_its_check() -> None:
+    demo = (ROOT / "apps" / "demo.sh").read_text(encoding="utf-8").replace('"', "")
+    (block,) = [code for _, code in BLOCKS if "keras-tx check-export exported" in code]
+    for command in block.splitlines():
+        told = command.replace("translator_en_fr", "$model").replace("exported/", "$exported/")
+        assert told.replace("keras-tx", "$python -m keras_tx") in demo
 
 
 def test_demo_does_the_main_job(tmp_path: pathlib.Path, environment: dict[str, str]) -> None:
