@@ -133,7 +133,9 @@ def _projection(table: tf.Tensor, rows: Any) -> Callable[[tf.Tensor], tf.Tensor]
         return lambda x: tf.matmul(x, transposed)
     size, width = table.shape
     single = rows == 1
-    transposed = tf.cond(single, lambda: tf.zeros([width, 0], table.dtype), lambda: tf.transpose(table))
+    transposed = tf.cond(
+        single, lambda: tf.zeros([width, 0], table.dtype), lambda: tf.transpose(table)
+    )
 
     def project(x: tf.Tensor) -> tf.Tensor:
         logits = tf.cond(
