@@ -27,17 +27,18 @@ def quiet_standard_error() -> Iterator[None]:
         os.close(kept)
 
 
-def start_tensorflow(training: bool = False) -> None:
+def start_tensorflow(onednn: bool | None = None) -> None:
     """Imports TensorFlow and the models, without the messages of their start.
 
     TensorFlow writes of missing GPU libraries before it reads how much it shall write.
 
     Args:
-        training: use oneDNN's kernels on all processors. They halve the time of a training;
-            a translation takes less without them where TensorFlow does not use them by itself.
+        onednn: whether to use oneDNN's kernels. They halve the time of a training; a
+            translation, whose products are small, takes less without them. Default `None`:
+            as TensorFlow does on this processor.
     """
-    if training:
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if onednn is not None:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(onednn)))
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # The text models run on no other.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -62,7 +63,7 @@ def load_model(name_or_path: str, kind: str | None = None) -> Any:
     Raises:
         FileNotFoundError, ValueError: as `keras_tx.load`; and for a model of another kind.
     """
-    start_tensorflow()
+    start_tensorflow(onednn=False if kind == "Translator" else None)
     import keras_tx.models
 
     model = keras_tx.models.load(name_or_path)

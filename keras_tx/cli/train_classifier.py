@@ -113,7 +113,7 @@ def _train(
 ) -> None:
     weights = _class_weights(class_weights)
     directory = TrainingDirectory(output, resume, overwrite)
-    start_tensorflow(training=True)
+    start_tensorflow(onednn=True)
     from keras_tx.models.presets import CLASSIFIER_PRESETS, preset_arguments
 
     preset = preset or ("tiny" if data is None else "small")

@@ -66,7 +66,7 @@ def translator(
             f"Received: {' and '.join(languages)}"
         )
     directory = TrainingDirectory(output, resume, overwrite)
-    start_tensorflow(training=True)
+    start_tensorflow(onednn=True)
     from keras_tx.data import read_pairs, sample_pairs, split_pairs
     from keras_tx.models.presets import TRANSLATOR_PRESETS, preset_arguments
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keras_tx.cli.loading import load_model, quiet_standard_error
+from keras_tx.cli.loading import load_model, quiet_standard_error, start_tensorflow
 from keras_tx.models import SentimentClassifier, Translator
 
 
@@ -20,6 +20,19 @@ def test_standard_error_comes_back_after_an_error(capfd):
         raise ValueError("inside")
     os.write(2, b"outside")
     assert capfd.readouterr().err == "outside"
+
+
+@pytest.mark.parametrize(("asked", "given", "expected"), [
+    (True, None, "1"), (False, None, "0"), (None, None, None), (False, "1", "1"),
+])  # fmt: skip
+def test_kernels_are_what_the_command_asks_for_unless_the_user_has_said(
+    monkeypatch, asked, given, expected
+):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given or "")
+    if given is None:
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    start_tensorflow(onednn=asked)
+    assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == expected
 
 
 def test_kinds(models):
