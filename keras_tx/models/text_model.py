@@ -14,16 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tx.data import TokenBatches
 from keras_tx.serving import can_warm_up, export_saved_model
 from keras_tx.text import Tokenizer, encoded_texts
 
 # A twin in pure half precision would lose its small updates.
 PRECISIONS = ("float32", "mixed_bfloat16")
-# What is computed for a batch should stay in the processor's caches. A network reads some 2,000
-# bytes of a long text.
-BATCH_BYTES = 40_000
-LONGEST_READ = 2_000
 
 
 class TextModel(keras.Model, abc.ABC):
@@ -183,20 +178,12 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
             )
-        for rows in batches_of_similar_length(texts, batch_size):
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        for start in range(0, len(texts), batch_size):
+            rows = order[start : start + batch_size]
             batch = tf.constant([texts[row] for row in rows], tf.string)
             outputs = self._graph(name)(batch)
             yield rows, {key: value.numpy() for key, value in outputs.items()}
-
-
-def batches_of_similar_length(texts: Sequence[bytes], batch_size: int) -> Iterator[np.ndarray]:
-    """The numbers of the texts in each batch; of long texts there are fewer in one."""
-    if not texts:
-        return
-    lengths = np.minimum([len(text) for text in texts], LONGEST_READ)
-    for rows in TokenBatches(lengths, BATCH_BYTES, shuffle=False).plan(epoch=0):
-        for start in range(0, len(rows), batch_size):
-            yield rows[start : start + batch_size]
 
 
 def installed_version() -> str | None:

@@ -1,6 +1,5 @@
 """What text models share: files written whole, strings checked, graphs made once."""
 
-import itertools
 import json
 import zipfile
 
@@ -10,7 +9,6 @@ import pytest
 
 from keras_tx.data import LabelledTexts
 from keras_tx.models import TextClassifier, Translator
-from keras_tx.models.text_model import batches_of_similar_length
 from keras_tx.text import WordTokenizer
 
 WORDS = ["red green blue", "one two three", "un deux trois"]
@@ -89,18 +87,6 @@ def test_another_ending(tmp_path, classifier, name):
     with pytest.raises(ValueError, match=r"end in '.keras'. Received: path='.*model"):
         classifier.save(tmp_path / name)
     assert not list(tmp_path.iterdir())
-
-
-def test_batches_have_texts_of_similar_length_and_few_long_ones():
-    sizes = [10, 5000, 1000, 3, 1500, 800, 10, 2500] * 40
-    batches = [rows.tolist() for rows in batches_of_similar_length([b"x" * n for n in sizes], 64)]
-    assert sorted(row for rows in batches for row in rows) == list(range(len(sizes)))
-    lengths = [[min(sizes[row], 2000) for row in rows] for rows in batches]
-    assert all(max(before) <= min(after) for before, after in itertools.pairwise(lengths))
-    # At most 40,000 bytes at once, of which a longer text counts for 2,000.
-    assert [len(one) for one in lengths] == [64, 56, 40, 40, 26, 20, 20, 20, 20, 14]
-    assert all(len(one) * max(one) <= 40_000 for one in lengths)
-    assert not list(batches_of_similar_length([], 64))
 
 
 def test_a_graph_is_traced_once_for_all_sizes(classifier):
