@@ -4,11 +4,11 @@
 
 Each system runs in a process of its own, which prints what it measured: sentences a second
 (tokenizing and detokenizing included) for greedy search and a beam of 5, one sentence at a
-time and in batches of 32 and 64, and the most memory it took. Everything is run once before it
-is measured, so that XLA has compiled what it needs. "graph-eigen" is the portable graph without
-oneDNN's kernels, which an environment variable turns off when TensorFlow starts. Ends with a
-table: sentences a second, and in brackets how many times as fast as CTranslate2 in float32.
-Needs the extra `ctranslate2`.
+time and in batches of 32 and 64, and the most memory it took. Before it is measured, each cell is
+run on 64 sentences, and by XLA on all, so that it has compiled what it needs. "graph-eigen" is the
+portable graph without oneDNN's kernels, which an environment variable turns off when TensorFlow
+starts. Ends with a table: sentences a second, and in brackets how many times as fast as
+CTranslate2 in float32. Needs the extra `ctranslate2`.
 """
 
 from __future__ import annotations

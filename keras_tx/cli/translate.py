@@ -98,7 +98,6 @@ def translate(
         )
     if xla is not None:
         choices["jit_compile"] = xla
-    search = {"jit_compile": "auto", **choices}
 
     @functools.cache
     def client() -> Any:
@@ -108,6 +107,7 @@ def translate(
         if server is not None:
             return _through(client(), line_format, n_best)
         translator = load_model(model, "Translator")
+        search = {"jit_compile": translator.decoding.jit_compile or "auto", **choices}
         if line_format == "text":
             return lambda chunk: translator.translate(chunk, batch_size=batch_size, **search)
         return lambda chunk: [
