@@ -49,6 +49,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps-per-round", type=int, default=250)
     parser.add_argument("--average", choices=["last", "best", "ema"], default="last")
     parser.add_argument("--average-count", type=int, default=8)
+    parser.add_argument("--ema-momentum", type=float, default=0.997, help="of --average ema")
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
@@ -126,6 +127,7 @@ def main() -> None:
         resume=arguments.resume,
         average=arguments.average,
         average_count=arguments.average_count,
+        ema_momentum=arguments.ema_momentum,
     )
     translator.save(arguments.output / "translator_multi30k.keras")
     metrics = {

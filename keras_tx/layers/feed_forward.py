@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.byte_dropout import ByteDropout
 from keras_tx.layers.validation import optional, positive_integer, rate
 
 
@@ -74,7 +75,7 @@ class FeedForward(keras.layers.Layer):
             name="gate_up" if self.gated else "up",
         )
         self.up.build(inputs_shape)
-        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.dropout_layer = ByteDropout(self.dropout, dtype=self.dtype_policy)
         self.down = keras.layers.Dense(
             self.output_dim or inputs_shape[-1],
             use_bias=self.use_bias,

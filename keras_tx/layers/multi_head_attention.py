@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.attention_cache import Cache, append_to_cache, write_to_cache
+from keras_tx.layers.byte_dropout import ByteDropout
 from keras_tx.layers.validation import optional, positive_integer, rate
 
 
@@ -113,7 +114,7 @@ class MultiHeadAttention(keras.layers.Layer):
             self.key_value.build(value_shape)
         self.output_projection = self._dense(self.output_dim or query_shape[-1], "output")
         self.output_projection.build((*query_shape[:-1], value_size))
-        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.dropout_layer = ByteDropout(self.dropout, dtype=self.dtype_policy)
         self.built = True
 
     def _dense(self, units: int, name: str) -> keras.layers.Dense:

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_tx.layers.byte_dropout import ByteDropout
 from keras_tx.layers.feed_forward import FeedForward
 from keras_tx.layers.multi_head_attention import MultiHeadAttention
 from keras_tx.layers.validation import positive_integer, rate
@@ -98,7 +99,7 @@ class TransformerBlock(keras.layers.Layer):
         return norm
 
     def _build_dropout(self) -> None:
-        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.dropout_layer = ByteDropout(self.dropout, dtype=self.dtype_policy)
 
     def _residual(
         self, x: Any, norm: keras.layers.Layer, sublayer: Callable, training: bool | None

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_tx.layers import PositionalEmbedding, TransformerEncoder
+from keras_tx.layers.byte_dropout import ByteDropout
 from keras_tx.models.region_encoder import RegionEncoder
 
 HUB = "keras_hub>"  # What the registered names of KerasHub's classes begin with.
@@ -77,7 +78,7 @@ class EncoderNetwork(keras.Model):
             dtype=dtype,
             name="embedding",
         )
-        x = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")(embedding(ids))
+        x = ByteDropout(dropout, dtype=dtype, name="embedding_dropout")(embedding(ids))
         for number in range(num_layers):
             x = TransformerEncoder(
                 embed_dim,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_tx.layers import PositionalEmbedding, TransformerDecoder, TransformerEncoder
+from keras_tx.layers.byte_dropout import ByteDropout
 
 
 def translation_network(
@@ -88,13 +89,9 @@ def translation_network(
         target_embedding = embedding(target_vocabulary_size, "target_embedding")
     source_ids = keras.Input((None,), dtype="int32", name="source_ids")
     target_ids = keras.Input((None,), dtype="int32", name="target_ids")
-    x = keras.layers.Dropout(dropout, dtype=dtype, name="source_dropout")(
-        source_embedding(source_ids)
-    )
+    x = ByteDropout(dropout, dtype=dtype, name="source_dropout")(source_embedding(source_ids))
     encoded = stack(TransformerEncoder, num_encoder_layers, "encoder", x)
-    y = keras.layers.Dropout(dropout, dtype=dtype, name="target_dropout")(
-        target_embedding(target_ids)
-    )
+    y = ByteDropout(dropout, dtype=dtype, name="target_dropout")(target_embedding(target_ids))
     y = stack(TransformerDecoder, num_decoder_layers, "decoder", y, encoded)
     logits = target_embedding(y, reverse=True)
     return keras.Model([source_ids, target_ids], logits, name="translation_network")

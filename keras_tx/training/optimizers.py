@@ -35,7 +35,17 @@ class HalfPrecisionMuon(keras.optimizers.Muon):
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
         # Scaled before it is rounded: sums of squares need float32.
         scaled = ops.cast(x / (ops.norm(x) + 1e-7), "bfloat16")
-        return ops.cast(super().zeropower_via_newtonschulz5(scaled, steps), x.dtype)
+        wide = x.shape[0] <= x.shape[1]
+        result = scaled if wide else ops.transpose(scaled)
+        # X <- (a I + b G + c G G) X with G = X X'. All but the products is then done on the
+        # smaller, square matrices; Keras' own form scales X itself once more in each step.
+        identity = ops.eye(min(x.shape), dtype="bfloat16")
+        first, second = self.muon_a * identity, self.muon_b * identity
+        for _ in range(steps):
+            gram = ops.matmul(result, ops.transpose(result))
+            polynomial = first + ops.matmul(second + self.muon_c * gram, gram)
+            result = ops.matmul(polynomial, result)
+        return ops.cast(result if wide else ops.transpose(result), x.dtype)
 
 
 def new_optimizer(
