@@ -1,8 +1,11 @@
 """What the tests of several files share: a translator that knows a few sentences by heart, and
-random ones that say much; labelled texts, and classifiers that can learn them."""
+random ones that say much; labelled texts, and classifiers that can learn them; `.keras` files."""
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from keras_tx.data import LabelledTexts, MultiLabelledTexts, SentencePairs
-from keras_tx.models import SentimentClassifier, TextClassifier, Translator
+from keras_tx.models import SentimentClassifier, TextClassifier, Translator, load
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 PAIRS = SentencePairs(
@@ -23,6 +26,7 @@ PAIRS = SentencePairs(
      "nous mangeons du poisson et le chat dort", "bateau rouge", "bateau bleu",
      "le bateau rouge dort", "et nous dormons"],
 )  # fmt: skip
+HERONS = ["The heron waits.", "a reed, a pond", "the heron waits by the pond"]
 WORDS = [f"word{number}" for number in range(30)]
 SENTIMENTS = ("negative", "positive")
 
@@ -187,3 +191,52 @@ def rare_reviews() -> Callable[..., Any]:
         return LabelledTexts(texts, numbers.tolist(), SENTIMENTS)
 
     return rare
+
+
+@pytest.fixture(scope="session")
+def model_file_bytes(tmp_path_factory):
+    """The bytes of a good `.keras` file."""
+    tokenizer = SentencePieceTokenizer("bpe", vocabulary_size=300).fit(HERONS)
+    path = tmp_path_factory.mktemp("whole") / "model.keras"
+    SentimentClassifier.from_preset("tiny", tokenizer, sequence_length=20).save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def remade(model_file_bytes, tmp_path):
+    """Writes that file with other members: `None` leaves one out, a function changes its JSON."""
+
+    def make(changes=(), compression=zipfile.ZIP_STORED):
+        path = tmp_path / "model.keras"
+        changes = dict(changes)
+        with (
+            zipfile.ZipFile(io.BytesIO(model_file_bytes)) as old,
+            zipfile.ZipFile(path, "w", compression) as new,
+        ):
+            for name in old.namelist():
+                content = changes.pop(name, old.read(name))
+                if callable(content):
+                    settings = json.loads(old.read(name))
+                    content(settings)
+                    content = json.dumps(settings)
+                if content is not None:
+                    new.writestr(name, content)
+            for name, content in changes.items():
+                new.writestr(name, content)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Checks that a file is refused, and that this leaves no trace."""
+
+    def check(path, message):
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(ValueError, match=message) as caught:
+            load(path)
+        assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+        assert sorted(tmp_path.rglob("*")) == before
+
+    return check
