@@ -5,7 +5,7 @@
 `--data` is a folder with `train/`, `dev/` and `test/`, each with parallel files
 `NAME.en` and `NAME.fr`. The run keeps checkpoints in the output directory; after a stop
 the same command with `--resume` goes on. `--start-from MODEL` begins with the weights and the
-vocabulary of a saved translator instead of a new one.
+vocabulary of a saved translator instead of a new one; `--start-share` keeps a share of them.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--start-from", metavar="MODEL", help="a saved translator")
+    # The mean of what was and what became is often better than both (Wortsman et al. 2022,
+    # "Robust fine-tuning of zero-shot models").
+    parser.add_argument(
+        "--start-share", type=float, default=0.0, help="of its weights in the result"
+    )
     parser.add_argument("--minutes", type=float, help="training time of this call")
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument(
@@ -108,6 +113,7 @@ def main() -> None:
     train = training_pairs(arguments.data, arguments.repeat, arguments.seed)
     sets = validation_sets(arguments.data)
     translator = new_translator(arguments, train)
+    begun = translator.network.get_weights()
     history = translator.fit(
         train,
         mix(sets, dict.fromkeys(sets, 1)),
@@ -130,6 +136,9 @@ def main() -> None:
         average=arguments.average,
         average_count=arguments.average_count,
     )
+    share, learned = arguments.start_share, translator.network.get_weights()
+    mixed = [share * old + (1 - share) * new for old, new in zip(begun, learned, strict=True)]
+    translator.network.set_weights(mixed)
     translator.save(arguments.output / "translator_en_fr.keras")
     (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
     tests = sorted(f"test/{path.stem}" for path in (arguments.data / "test").glob("*.en"))
