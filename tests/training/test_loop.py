@@ -1,6 +1,7 @@
 """The loop: it learns, keeps the best, averages, stops, and goes on after a kill."""
 
 import time
+import types
 
 import keras
 import numpy as np
@@ -300,10 +301,18 @@ def test_patience():
     assert steps(history) == [1, 2, 3, 3]
 
 
-def test_max_minutes():
-    slow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: time.sleep(0.3))
-    _, history = one_weight(1.0, 0.1, total_steps=50, max_minutes=0.004, callbacks=[slow])
-    assert steps(history) == [1, 1]
+def test_max_minutes(monkeypatch):
+    now = [0.0]  # A clock of its own: the machine may be slow to start.
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("keras_tx.training.loop.time", clock)
+
+    def three_minutes(epoch, logs):
+        now[0] += 180
+
+    slow = keras.callbacks.LambdaCallback(on_epoch_end=three_minutes)
+    _, history = one_weight(1.0, 0.1, total_steps=50, max_minutes=5, callbacks=[slow])
+    assert steps(history) == [1, 2, 2]
+    assert [row["minutes"] for row in history] == [0, 3, 6]
 
 
 def test_a_callback_may_stop_the_training():
