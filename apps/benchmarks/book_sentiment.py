@@ -94,7 +94,8 @@ def main() -> None:
         )
         minutes = (time.monotonic() - started) / 60
         rows.append((val_loss, epoch, accuracy))
-        print(f"| {epoch} | {loss:.3f} | {val_loss:.3f} | {accuracy:.2%} | {minutes:.1f} |")
+        row = f"| {epoch} | {loss:.3f} | {val_loss:.3f} | {accuracy:.2%} | {minutes:.1f} |"
+        print(row, flush=True)
     _, epoch, accuracy = min(rows)
     print(f"The lowest held-out loss: epoch {epoch}, accuracy {accuracy:.2%}")
 
