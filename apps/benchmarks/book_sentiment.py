@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import pathlib
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_tx.data import download, read_imdb, split_labelled
 from keras_tx.layers import PositionalEmbedding, TransformerEncoder
@@ -37,33 +39,25 @@ def book_classifier() -> keras.Model:
     return model
 
 
-class Batches(keras.utils.PyDataset):
-    """Reviews of about the same length together, in a new order each epoch."""
+def batches(ids: np.ndarray, labels: np.ndarray, seed: int | None = None) -> tf.data.Dataset:
+    """Reviews of about the same length together; with a seed in a new order each epoch."""
+    lengths = (ids != 0).sum(axis=1)
+    generator = None if seed is None else np.random.default_rng(seed)
 
-    def __init__(self, ids: np.ndarray, labels: np.ndarray, seed: int | None = None) -> None:
-        super().__init__()
-        self.ids, self.labels = ids, labels
-        self.lengths = (ids != 0).sum(axis=1)
-        self.generator = None if seed is None else np.random.default_rng(seed)
-        self.on_epoch_end()
+    def epoch() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        # Noise, so that neighbours in length are others each time.
+        noise = 0 if generator is None else generator.uniform(0, 20, len(lengths))
+        order = np.argsort(lengths + noise, kind="stable")
+        rows = np.split(order, range(BATCH, len(order), BATCH))
+        if generator:
+            generator.shuffle(rows)
+        for chosen in rows:
+            # Few widths: kernels are compiled for each.
+            width = min(-(-lengths[chosen].max() // 50) * 50, LENGTH)
+            yield ids[chosen, :width], labels[chosen]
 
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self.batches[number]
-        # Few widths: kernels are compiled for each.
-        width = min(-(-self.lengths[rows].max() // 50) * 50, LENGTH)
-        return self.ids[rows, :width], self.labels[rows]
-
-    def on_epoch_end(self) -> None:
-        order = np.argsort(self.lengths, kind="stable")
-        if self.generator:  # Neighbours in length are others each time.
-            noise = self.generator.uniform(0, 20, len(order))
-            order = np.argsort(self.lengths + noise)
-        self.batches = np.split(order, range(BATCH, len(order), BATCH))
-        if self.generator:
-            self.generator.shuffle(self.batches)
+    signature = (tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64))
+    return tf.data.Dataset.from_generator(epoch, output_signature=signature).prefetch(4)
 
 
 def main() -> None:
@@ -78,7 +72,7 @@ def main() -> None:
     vectorization = keras.layers.TextVectorization(WORDS, output_sequence_length=LENGTH)
     vectorization.adapt(train.texts)
     training, validation = (
-        Batches(np.asarray(vectorization(part.texts)), np.asarray(part.labels), seed)
+        batches(np.asarray(vectorization(part.texts)), np.asarray(part.labels), seed)
         for part, seed in ((train, 0), (held_out, None))
     )
     keras.utils.set_random_seed(0)
