@@ -42,7 +42,7 @@ class ByteDropout(keras.layers.Dropout):
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+        super().__init__(rate, None, seed, **kwargs)  # Without a shape of its own for the noise.
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if not training or not self.rate:
@@ -60,3 +60,8 @@ class ByteDropout(keras.layers.Dropout):
         dropped = min(max(round(self.rate * 256), 1), 255)
         scaled = inputs * ops.cast(256 / (256 - dropped), inputs.dtype)
         return ops.where(values >= dropped, scaled, ops.zeros((), inputs.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["noise_shape"]
+        return config

@@ -78,3 +78,8 @@ def test_config_mask_and_symbolic_shape():
 def test_the_rate_is_checked(rate):
     with pytest.raises(ValueError, match="rate"):
         ByteDropout(rate)
+
+
+def test_a_shape_for_the_noise_is_refused():
+    with pytest.raises(TypeError, match="noise_shape"):
+        ByteDropout(0.1, noise_shape=(None, 1))
