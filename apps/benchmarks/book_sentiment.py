@@ -4,9 +4,10 @@
 
 The classifier with positions of Chollet 2021, "Deep Learning with Python", listing 11.25, with
 this toolkit's layers: 20,000 lower-cased words without punctuation, the first 600 of a review,
-one post-norm encoder, global maximum (over padding, too), dropout 0.5, RMSprop, batches of 32, and
-the epoch with the lowest loss on the held-out reviews. One thing is not the book's: reviews of about
-the same length share a batch, so that less padding has to be computed. Prints a table of all epochs.
+one post-norm encoder, global maximum (over padding, too), dropout 0.5, RMSprop, batches of 32,
+and the epoch with the lowest loss on the held-out reviews. One thing is not the book's: reviews
+of about the same length share a batch, so that less padding has to be computed. Prints a table
+of all epochs.
 """
 
 from __future__ import annotations
