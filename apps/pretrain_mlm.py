@@ -29,7 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--minutes", type=float, help="training time of this call")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--preset", choices=sorted(BACKBONE_PRESETS), default="small")
     parser.add_argument("--embed-dim", type=int, help="default: the preset's")
     parser.add_argument("--dense-dim", type=int, help="default: the preset's")

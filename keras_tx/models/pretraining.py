@@ -27,7 +27,7 @@ def pretrain(
     train: Sequence[str],
     validation: Sequence[str],
     *,
-    epochs: int = 5,
+    epochs: float = 5,
     tokens_per_batch: int = 8192,
     masking_rate: float = 0.15,
     whole_words: bool = True,
@@ -47,7 +47,7 @@ def pretrain(
 
     Args:
         train, validation: any number of texts.
-        epochs: passes over the training texts. Default 5.
+        epochs: passes over the training texts; 1.5 ends in the middle of the second. Default 5.
         tokens_per_batch: tokens in a batch. Default 8192.
         masking_rate: share of the tokens that are to be guessed. Default 0.15.
         whole_words: whether all pieces of a word are missing together. Default `True`.
@@ -81,7 +81,7 @@ def pretrain(
         MaskedBatches(texts, tokenizer, masking, backbone.sequence_length, tokens_per_batch, seed)
         for texts in (train, validation)
     )
-    steps = epochs * len(training)
+    steps = round(epochs * len(training))
     settings = {"steps_per_round": steps_per_round or len(training), "average": None, **options}
     options = TrainingOptions(total_steps=steps, **settings)
     warmup_steps = min(warmup_steps, max(steps // 4, 1))

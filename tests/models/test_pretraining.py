@@ -57,6 +57,13 @@ def test_a_stopped_training_ends_as_if_it_had_not_been(tokenizer, tmp_path):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 
+def test_a_training_may_end_in_the_middle_of_an_epoch(tokenizer):
+    history = tiny(tokenizer).fit(TEXTS, TEXTS[:24], epochs=1.5, **SETTINGS)
+    # 144 rows of 16 tokens, 16 of them in a batch: an epoch is 9 steps.
+    assert [row["step"] for row in history] == [9, 14, 14]
+    assert history[-1]["chosen"]
+
+
 def test_a_backbone_of_keras_hub_in_half_precision_with_muon(tokenizer):
     encoder = keras_hub.models.BertBackbone(tokenizer.vocabulary_size + 1, 1, 2, 16, 24)
     backbone = Backbone(tokenizer, 16, encoder=encoder)
