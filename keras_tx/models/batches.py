@@ -104,6 +104,7 @@ class PairBatches:
             pairs, as for validation, always has the plain pieces.
 
     Raises:
+        TypeError: when `pairs` is no `SentencePairs`.
         ValueError: when no pair is short enough, or a tokenizer cannot draw pieces.
     """
 
@@ -117,6 +118,8 @@ class PairBatches:
         seed: int | None = None,
         subword_dropout: float = 0.0,
     ) -> None:
+        if not isinstance(pairs, SentencePairs):
+            raise TypeError(f"pairs expected SentencePairs. Received: {type(pairs).__name__}")
         start_id = target_tokenizer.start_id
         sides = [
             _Side(source_tokenizer, pairs.sources, None, sequence_length),

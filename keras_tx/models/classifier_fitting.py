@@ -138,6 +138,11 @@ def checked_examples(
     classifier: TextClassifier, examples: LabelledTexts | MultiLabelledTexts
 ) -> LabelledTexts | MultiLabelledTexts:
     """The examples in the form that the classifier's labels have, or an error that says why not."""
+    if not isinstance(examples, (LabelledTexts, MultiLabelledTexts)):
+        raise TypeError(
+            "examples expected LabelledTexts or MultiLabelledTexts. "
+            f"Received: {type(examples).__name__}"
+        )
     if tuple(examples.label_names) != classifier.labels:
         raise ValueError(
             f"examples expected the labels {classifier.labels}. "

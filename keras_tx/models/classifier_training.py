@@ -94,6 +94,7 @@ def fit_classifier(
         weights; without, the best round with the `temperature` found after it.
 
     Raises:
+        TypeError: when `train` or `validation` is a list of texts.
         ValueError: when label names differ, or an option does not fit.
     """
     train, validation = (checked_examples(classifier, part) for part in (train, validation))

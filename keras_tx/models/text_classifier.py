@@ -56,6 +56,8 @@ class TextClassifier(TextModel):
     Source: Chollet, *Deep Learning with Python*, 2nd edition, section 11.4.
     """
 
+    text_method = "classify"
+
     def __init__(
         self,
         tokenizer: Tokenizer,

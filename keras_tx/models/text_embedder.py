@@ -25,6 +25,7 @@ class TextEmbedder(TextModel):
         True
     """
 
+    text_method = "embed"
     tokenizer: Tokenizer
     _longest: int | None = None  # Tokens of a text; `None` for any number.
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import os
 import pathlib
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ class TextModel(keras.Model, abc.ABC):
     """
 
     origin: str | None = None  # The file with these very weights, if there is one.
+    text_method = ""  # What takes texts, where Keras' own methods take token ids.
 
     def __init__(self, name: str | None = None) -> None:
         if keras.backend.backend() != "tensorflow":
@@ -51,6 +53,31 @@ class TextModel(keras.Model, abc.ABC):
     @abc.abstractmethod
     def build_network(self, dtype: Any = None) -> keras.Model:
         """A new network of this model's shape, with a dtype policy."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_texts(*args[:1], *kwargs.values())
+        return super().__call__(*args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keras' own method, of token ids.
+
+        Raises:
+            TypeError: for texts: they are for `classify`, `translate` or `embed`.
+        """
+        self._refuse_texts(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _refuse_texts(self, *inputs: Any) -> None:
+        # Keras' own error would have all the texts in it, and no hint.
+        for given in inputs:
+            first = given[0] if isinstance(given, (list, tuple)) and given else given
+            dtype = getattr(first, "dtype", None)
+            kind = getattr(dtype, "name", dtype)
+            if isinstance(first, (str, bytes)) or str(kind).startswith(("str", "bytes", "object")):
+                raise TypeError(
+                    f"inputs expected token ids; texts are for {self.text_method}(texts). "
+                    f"Received: inputs={reprlib.repr(given)[:50]}"
+                )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """The network's logits for token ids."""

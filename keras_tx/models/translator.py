@@ -54,6 +54,8 @@ class Translator(TranslationMethods, TextModel):
     al. 2017.
     """
 
+    text_method = "translate"
+
     def __init__(
         self,
         tokenizer: Tokenizer,

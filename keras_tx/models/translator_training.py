@@ -82,6 +82,7 @@ def fit_translator(
         The history: one dictionary a round (see `fit_network`).
 
     Raises:
+        TypeError: when `train` or `validation` is no `SentencePairs`.
         ValueError: when no pair is short enough, or an option does not fit.
     """
     keras.utils.set_random_seed(seed)

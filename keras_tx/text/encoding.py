@@ -25,5 +25,5 @@ def encoded_texts(texts: Sequence[str], name: str = "texts") -> list[bytes]:
         raise TypeError(f"{name} expected a list of str. Received: {name}={repr(texts)[:50]}")
     for text in texts:
         if not isinstance(text, str):
-            raise TypeError(f"{name} expected a list of str. Received: an item {text!r}")
+            raise TypeError(f"{name} expected a list of str. Received: an item {repr(text)[:50]}")
     return [text.encode("utf-8", errors="surrogatepass") for text in texts]

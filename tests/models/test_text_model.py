@@ -6,9 +6,10 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_tx.data import LabelledTexts
-from keras_tx.models import TextClassifier, Translator
+from keras_tx.models import Backbone, TextClassifier, Translator
 from keras_tx.text import WordTokenizer
 
 WORDS = ["red green blue", "one two three", "un deux trois"]
@@ -35,6 +36,38 @@ def stored_arrays(path):
                 )
             )
     return shapes
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["a red", "blue"] * 1000, ("a",), [b"a"], np.array(["a"]), np.array(["a"], object),
+     tf.constant(["a"]), [tf.constant(["a"])]],
+)  # fmt: skip
+def test_texts_where_ids_belong_give_a_short_error_that_names_the_method(classifier, texts):
+    for call in (classifier, classifier.predict):
+        with pytest.raises(TypeError, match=r"classify\(texts\). Received: inputs=") as error:
+            call(texts)
+        assert len(str(error.value)) < 200
+
+
+def test_each_model_names_the_method_that_takes_texts(classifier, tokenizer):
+    backbone = Backbone.from_preset("tiny", tokenizer)
+    for model in (classifier, Translator.from_preset("tiny", tokenizer), backbone):
+        assert callable(getattr(model, model.text_method))
+        with pytest.raises(TypeError, match=model.text_method):
+            model.predict(["red"])
+
+
+def test_ids_are_still_predicted(classifier):
+    ids = np.array([[5, 6, 3]])
+    np.testing.assert_allclose(classifier.predict(ids, verbose=0), classifier(ids), atol=1e-6)
+
+
+def test_lists_in_place_of_examples_give_an_error_that_says_so(classifier, tokenizer):
+    with pytest.raises(TypeError, match=r"LabelledTexts. Received: list"):
+        classifier.fit(["red"], ["a"])
+    with pytest.raises(TypeError, match=r"SentencePairs. Received: list"):
+        Translator.from_preset("tiny", tokenizer).fit(["red"], ["rouge"])
 
 
 def test_no_weight_is_stored_twice_and_no_optimizer(tmp_path, tokenizer):
