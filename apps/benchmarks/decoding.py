@@ -5,10 +5,14 @@
 Each system runs in a process of its own, which prints what it measured: sentences a second
 (tokenizing and detokenizing included) for greedy search and a beam of 5, one sentence at a
 time and in batches of 32 and 64, and the most memory it took. Before it is measured, each cell is
-run on 64 sentences, and by XLA on all, so that it has compiled what it needs. "graph-eigen" is the
-portable graph without oneDNN's kernels, which an environment variable turns off when TensorFlow
-starts. Ends with a table: sentences a second, and in brackets how many times as fast as
-CTranslate2 in float32. Needs the extra `ctranslate2`.
+run on 64 sentences, and by XLA on all, so that it has compiled what it needs.
+
+"graph" and "xla" run as `keras-tx translate` does: without oneDNN's kernels, and with one thread
+for an operation, so that two batches run side by side. "graph-onednn" is the portable graph as
+TensorFlow starts by itself: oneDNN, and both threads for each operation of one batch.
+CTranslate2 shares each operation between two threads, and "-side-by-side" runs two batches.
+Ends with a table: sentences a second, and in brackets how many times as fast as CTranslate2 in
+float32, of its two ways the one that is faster in the cell. Needs the extra `ctranslate2`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 
-SYSTEMS = ("graph", "graph-eigen", "xla", "ctranslate2-float32", "ctranslate2-int8", "book")
+PEERS = ("ctranslate2-float32", "ctranslate2-float32-side-by-side")
+SYSTEMS = ("graph", "graph-onednn", "xla", *PEERS, "ctranslate2-int8", "book")
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
 BEAMS, BATCH_SIZES = (1, 5), (1, 32, 64)
 Translate = Callable[[list[str], int, int], list[str]]  # sentences, beam size, batch size
 
@@ -48,13 +54,19 @@ def graph_system(arguments: argparse.Namespace) -> Translate:
     return translate
 
 
-def ctranslate2_system(arguments: argparse.Namespace, compute_type: str) -> Translate:
+def ctranslate2_system(
+    arguments: argparse.Namespace, compute_type: str, *side_by_side: str
+) -> Translate:
     """CTranslate2 on the exported weights, with SentencePiece around it."""
     import ctranslate2
     import sentencepiece
 
+    threads = (arguments.threads, 1) if side_by_side else (1, arguments.threads)
     engine = ctranslate2.Translator(
-        arguments.engine_model, compute_type=compute_type, intra_threads=arguments.threads
+        arguments.engine_model,
+        compute_type=compute_type,
+        inter_threads=threads[0],
+        intra_threads=threads[1],
     )
     processor = sentencepiece.SentencePieceProcessor(
         model_file=f"{arguments.engine_model}/sentencepiece.model"
@@ -121,7 +133,7 @@ def run_system(arguments: argparse.Namespace) -> None:
     sentences = read_sentences(arguments)
     name, *kind = arguments.system.split("-")
     if name == "ctranslate2":
-        translate = ctranslate2_system(arguments, kind[0])
+        translate = ctranslate2_system(arguments, *kind)
     else:
         translate = (book_system if name == "book" else graph_system)(arguments)
     speeds, translations = {}, {}
@@ -132,20 +144,34 @@ def run_system(arguments: argparse.Namespace) -> None:
             chosen = sentences[:: max(len(sentences) // few, 1)] if batch_size == 1 else sentences
             if name == "book":
                 chosen = chosen[: 2 * batch_size]
-            translate(chosen if name == "xla" else chosen[:64], beam_size, batch_size)
+            calls = [[sentence] for sentence in chosen] if batch_size == 1 else [chosen]
+            for call in calls if name == "xla" else [chosen[:64]]:
+                translate(call, beam_size, batch_size)
             started = time.perf_counter()
-            found = translate(chosen, beam_size, batch_size)
+            found = sum([translate(call, beam_size, batch_size) for call in calls], [])
             speeds[f"beam {beam_size}, batch {batch_size}"] = len(chosen) / (
                 time.perf_counter() - started
             )
             translations[f"beam {beam_size}"] = found
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"speeds": speeds, "megabytes": memory, "translations": translations}))
+    print(
+        json.dumps({"speeds": speeds, "megabytes": peak_megabytes(), "translations": translations})
+    )
+
+
+def peak_megabytes() -> float:
+    """The most memory this process has had."""
+    try:
+        # Of this program alone: `getrusage` would count what the one before `exec` had.
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def print_table(results: dict[str, dict]) -> None:
-    peer = results.get("ctranslate2-float32", {"speeds": {}})["speeds"]
     cells = [f"beam {beam}, batch {batch}" for beam in BEAMS for batch in BATCH_SIZES]
+    peers = [results[name]["speeds"] for name in PEERS if name in results]
+    peer = {cell: max(speeds[cell] for speeds in peers) for cell in cells if peers}
     print("| system | " + " | ".join(cells) + " | peak memory |")
     print("|---" * (len(cells) + 2) + "|")
     for system, result in results.items():
@@ -189,9 +215,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         for system in arguments.systems.split(","):
             command = [sys.executable, __file__, *(argv or sys.argv[1:])]
             command += ["--system", system, "--engine-model", engine_model]
-            eigen = {"TF_ENABLE_ONEDNN_OPTS": "0"} if system == "graph-eigen" else {}
+            settings = ONE_THREAD if system in ("graph", "xla") else {}
             process = subprocess.run(
-                command, env=environment | eigen, stdout=subprocess.PIPE, check=True
+                command, env=environment | settings, stdout=subprocess.PIPE, check=True
             )
             results[system] = json.loads(process.stdout.splitlines()[-1])
             print(system, "measured", file=sys.stderr)

@@ -27,7 +27,7 @@ def quiet_standard_error() -> Iterator[None]:
         os.close(kept)
 
 
-def start_tensorflow(onednn: bool | None = None) -> None:
+def start_tensorflow(onednn: bool | None = None, side_by_side: bool = False) -> None:
     """Imports TensorFlow and the models, without the messages of their start.
 
     TensorFlow writes of missing GPU libraries before it reads how much it shall write.
@@ -36,6 +36,9 @@ def start_tensorflow(onednn: bool | None = None) -> None:
         onednn: whether to use oneDNN's kernels. They halve the time of a training; a
             translation, whose products are small, takes less without them. Default `None`:
             as TensorFlow does on this processor.
+        side_by_side: whether batches are to run side by side, with one thread for each
+            operation (see `keras_tx.models.side_by_side`). A training takes them one by one.
+            Default `False`.
     """
     if onednn is not None:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(onednn)))
@@ -44,6 +47,8 @@ def start_tensorflow(onednn: bool | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "keras_tx.models" in sys.modules:
         return
+    if side_by_side:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     with quiet_standard_error():
         import tensorflow as tf
 
@@ -63,7 +68,7 @@ def load_model(name_or_path: str, kind: str | None = None) -> Any:
     Raises:
         FileNotFoundError, ValueError: as `keras_tx.load`; and for a model of another kind.
     """
-    start_tensorflow(onednn=False if kind == "Translator" else None)
+    start_tensorflow(onednn=False if kind == "Translator" else None, side_by_side=True)
     import keras_tx.models
 
     model = keras_tx.models.load(name_or_path)

@@ -156,7 +156,7 @@ def _check_choices(
 
 def _model_facts(name_or_path: str) -> str:
     """What tells a model from another one, also from one trained anew in its place."""
-    start_tensorflow(onednn=False)
+    start_tensorflow(onednn=False, side_by_side=True)
     from keras_tx.models.loading import find_model
 
     path = find_model(name_or_path)

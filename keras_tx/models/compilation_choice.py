@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -18,6 +19,7 @@ LOSSES = 2
 class _Bucket:
     plain: list[float] = dataclasses.field(default_factory=list)
     compiled: list[float] = dataclasses.field(default_factory=list)
+    compiling: bool = False
     winner: str | None = None
 
 
@@ -46,6 +48,7 @@ class CompilationChoice:
         self.clock = clock
         self.compilation = COMPILATION
         self.buckets: dict[Hashable, _Bucket] = {}
+        self.lock = threading.Lock()  # Searches may run on several threads.
 
     def run(self, bucket: Hashable, plain: Callable[[], Any], compiled: Callable[[], Any]) -> Any:
         """What one of the two returns.
@@ -54,18 +57,28 @@ class CompilationChoice:
             bucket: all that XLA compiles for by itself.
             plain, compiled: do the same.
         """
-        times = self.buckets.setdefault(bucket, _Bucket())
-        kind = times.winner or self._on_trial(times)
+        with self.lock:
+            times = self.buckets.setdefault(bucket, _Bucket())
+            kind = times.winner or self._on_trial(times)
+            # What others ran meanwhile would wait for the compilation, and seem as slow.
+            compiles = times.winner is None and kind == "compiled" and not times.compiled
+            times.compiling |= compiles
         start = self.clock()
-        result = (plain if kind == "plain" else compiled)()
-        if times.winner is None:
-            getattr(times, kind).append(self.clock() - start)
-            self._judge(times)
+        try:
+            result = (plain if kind == "plain" else compiled)()
+        finally:
+            times.compiling &= not compiles
+        with self.lock:
+            if times.winner is None:
+                getattr(times, kind).append(self.clock() - start)
+                self._judge(times)
         return result
 
     def _on_trial(self, times: _Bucket) -> str:
         if times.compiled:
             return "compiled"
+        if times.compiling:
+            return "plain"
         winners = [other.winner for other in self.buckets.values() if other.winner]
         if winners.count("plain") >= LOSSES and "compiled" not in winners:
             return "plain"

@@ -37,10 +37,14 @@ def find_model(name_or_path: str | os.PathLike) -> pathlib.Path:
     if path.is_file():
         return path
     candidates = [path, *(directory / path for directory in model_directories())]
-    for directory in candidates:
+    for directory in candidates if str(name_or_path) else []:
         file = directory / f"{directory.name}.keras"
         if file.is_file():
             return file
+        # What a recipe or a training left there, under a name of its own.
+        others = [other for other in directory.glob("*.keras") if not other.name.startswith(".")]
+        if len(others) == 1:
+            return others[0]
     known = {
         file.stem
         for directory in model_directories()
@@ -60,8 +64,8 @@ def load(name_or_path: str | os.PathLike) -> TextModel:
     in it is run, unpacked elsewhere, or allocated beyond what it holds.
 
     Args:
-        name_or_path: a `.keras` file, a directory `NAME` with `NAME.keras` in it, or the
-            name of a shipped model such as `"sentiment_imdb"`.
+        name_or_path: a `.keras` file, a directory with one such file (or with `NAME.keras`, if
+            its name is `NAME`), or the name of a shipped model such as `"sentiment_imdb"`.
 
     Returns:
         A `TextClassifier` or a `Translator`.

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tx.models.side_by_side import side_by_side, worker_count
 from keras_tx.serving import can_warm_up, export_saved_model
 from keras_tx.text import Tokenizer, encoded_texts
 
@@ -190,7 +191,8 @@ class TextModel(keras.Model, abc.ABC):
         graphs = self.__dict__.setdefault("_graphs", {})
         if name not in graphs:
             function, specification = self.signatures()[name]
-            graphs[name] = tf.function(function, input_signature=specification, autograph=False)
+            graph = tf.function(function, input_signature=specification, autograph=False)
+            graphs[name] = graph.get_concrete_function()  # Before several threads call it.
         return graphs[name]
 
     def _run_sorted(
@@ -205,12 +207,18 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
             )
+        if len(texts) == 0:
+            return
+        batch_size = min(batch_size, -(-len(texts) // worker_count()))  # A part for each worker.
         order = np.argsort([len(text) for text in texts], kind="stable")
-        for start in range(0, len(texts), batch_size):
-            rows = order[start : start + batch_size]
-            batch = tf.constant([texts[row] for row in rows], tf.string)
-            outputs = self._graph(name)(batch)
-            yield rows, {key: value.numpy() for key, value in outputs.items()}
+        batches = [order[start : start + batch_size] for start in range(0, len(texts), batch_size)]
+        graph = self._graph(name)
+
+        def run(rows: np.ndarray) -> dict[str, np.ndarray]:
+            outputs = graph(tf.constant([texts[row] for row in rows], tf.string))
+            return {key: value.numpy() for key, value in outputs.items()}
+
+        yield from zip(batches, side_by_side(run, batches), strict=True)
 
 
 def installed_version() -> str | None:

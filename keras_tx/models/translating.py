@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from keras_tx.data import TokenBatches
 from keras_tx.models.compilation_choice import CompilationChoice
 from keras_tx.models.compiled_search import search_bucket
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.side_by_side import side_by_side, worker_count
+from keras_tx.models.text_tensors import as_strings, check_paired
 from keras_tx.models.translation_functions import TranslationFunctions
 from keras_tx.serving.joined_hypotheses import join_hypotheses
 from keras_tx.serving.results import Alignment, Hypothesis, TranslationScore
@@ -21,6 +24,7 @@ from keras_tx.text import SplitText, Tokenizer, encoded_texts, split_texts
 
 # Longer pieces are split into sentences: models learn from sentences and short texts.
 SPLIT_TOKENS = 80
+MAKING_GRAPHS = threading.Lock()
 
 
 class TranslationMethods:
@@ -76,13 +80,17 @@ class TranslationMethods:
             splits = self._split(texts)
             pieces = [piece for split in splits for piece in split.pieces]
         translations = [""] * len(pieces)
-        for rows in self._batched(pieces, batch_size, tokens_per_batch):
+
+        def search(rows: np.ndarray) -> dict[str, np.ndarray]:
             inputs = {}
             if prefixes is not None:
                 inputs["prefix"] = as_strings(prefixes, rows)
             if decoding.temperature is not None:
                 inputs["uniforms"] = self._draws([pieces[row] for row in rows], seed)
-            found = self._search("translate", decoding, pieces, rows, **inputs)
+            return self._search("translate", decoding, pieces, rows, **inputs)
+
+        batches = self._batched(pieces, batch_size, tokens_per_batch)
+        for rows, found in zip(batches, side_by_side(search, batches), strict=True):
             for row, translation in zip(rows, found["translation"], strict=True):
                 translations[row] = translation.decode("utf-8", errors="replace")
         if splits is None:
@@ -124,8 +132,12 @@ class TranslationMethods:
         splits = self._split(texts)
         pieces = [piece for split in splits for piece in split.pieces]
         results: list[list[Hypothesis]] = [[] for _ in pieces]
-        for rows in self._batched(pieces, batch_size, tokens_per_batch):
-            found = self._search("n_best", options, pieces, rows, n_best)
+
+        def search(rows: np.ndarray) -> dict[str, np.ndarray]:
+            return self._search("n_best", options, pieces, rows, n_best)
+
+        batches = self._batched(pieces, batch_size, tokens_per_batch)
+        for rows, found in zip(batches, side_by_side(search, batches), strict=True):
             for place, row in enumerate(rows):
                 outputs = {name: value[place] for name, value in found.items()}
                 results[row] = Hypothesis.all_from_row(outputs)
@@ -183,10 +195,14 @@ class TranslationMethods:
         check_paired("translations", translations, texts)
         results: list[Any] = [None] * len(texts)
         both = [f"{text} {other}" for text, other in zip(texts, translations, strict=True)]
-        for rows in self._batched(both, batch_size, tokens_per_batch=8192):
+
+        def run(rows: np.ndarray) -> dict[str, np.ndarray]:
             inputs = {"text": texts, "translation": translations}
             inputs = {name: as_strings(values, rows) for name, values in inputs.items()}
-            outputs = self._run(kind, self.decoding, **inputs)
+            return self._run(kind, self.decoding, **inputs)
+
+        batches = self._batched(both, batch_size, tokens_per_batch=8192)
+        for rows, outputs in zip(batches, side_by_side(run, batches), strict=True):
             for place, row in enumerate(rows):
                 results[row] = from_row({name: value[place] for name, value in outputs.items()})
         return results
@@ -238,20 +254,26 @@ class TranslationMethods:
         """Run a graph function, compiled once for each kind, options and set of inputs."""
         graphs = self.__dict__.setdefault("_graphs", {})
         key = (kind, decoding, fixed, tuple(inputs))
-        if key not in graphs:
-            method = getattr(TranslationFunctions(self, decoding), kind)
-
-            def function(text: tf.Tensor, *others: tf.Tensor) -> dict[str, tf.Tensor]:
-                return method(text, *fixed, **dict(zip(list(inputs)[1:], others, strict=True)))
-
-            # Of unknown sizes: one graph for all, in which the caches can grow.
-            specification = [
-                tf.TensorSpec([None] * len(value.shape), value.dtype, name)
-                for name, value in inputs.items()
-            ]
-            graph = tf.function(function, input_signature=specification, autograph=False)
-            graphs[key] = graph.get_concrete_function()
+        with MAKING_GRAPHS:
+            if key not in graphs:
+                graphs[key] = self._new_graph(kind, decoding, fixed, inputs)
         return {name: value.numpy() for name, value in graphs[key](*inputs.values()).items()}
+
+    def _new_graph(
+        self, kind: str, decoding: DecodingOptions, fixed: tuple, inputs: dict[str, tf.Tensor]
+    ) -> Callable:
+        method = getattr(TranslationFunctions(self, decoding), kind)
+
+        def function(text: tf.Tensor, *others: tf.Tensor) -> dict[str, tf.Tensor]:
+            return method(text, *fixed, **dict(zip(list(inputs)[1:], others, strict=True)))
+
+        # Of unknown sizes: one graph for all, in which the caches can grow.
+        specification = [
+            tf.TensorSpec([None] * len(value.shape), value.dtype, name)
+            for name, value in inputs.items()
+        ]
+        graph = tf.function(function, input_signature=specification, autograph=False)
+        return graph.get_concrete_function()
 
     def _batched(
         self, texts: Sequence[str], batch_size: int, tokens_per_batch: int
@@ -263,6 +285,8 @@ class TranslationMethods:
             )
         if len(texts) == 0:
             return []
+        # A part for each worker.
+        batch_size = min(batch_size, -(-len(texts) // worker_count()))
         lengths = np.minimum(self.tokenizer.lengths(texts), self.sequence_length)
         plan = TokenBatches(lengths, tokens_per_batch, shuffle=False).plan(0)
         return [
@@ -279,17 +303,3 @@ class TranslationMethods:
             for number in numbers
         ]
         return tf.constant(np.stack(draws))
-
-
-def as_strings(texts: Sequence[str], rows: Sequence[int]) -> tf.Tensor:
-    """Some of the texts as a tensor."""
-    return tf.constant(encoded_texts([texts[row] for row in rows]), tf.string)
-
-
-def check_paired(name: str, values: Sequence[str], texts: Sequence[str]) -> None:
-    """Raise unless there is one string for each text."""
-    encoded_texts(values, name)
-    if len(values) != len(texts):
-        raise ValueError(
-            f"{name} expected one for each of the {len(texts)} texts. Received: {len(values)}"
-        )

@@ -114,6 +114,21 @@ def test_name_directory_and_path_are_the_same_file(by_name):
         assert loading.find_model(name) == file
 
 
+def test_the_only_file_of_a_directory_may_have_another_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    best = tmp_path / "run" / "best.keras"
+    best.touch()
+    (tmp_path / "run" / ".best.77.keras").touch()  # A save that was killed.
+    assert loading.find_model("run") == Path("run/best.keras")
+    (tmp_path / "run" / "other.keras").touch()
+    for name in ("run", ""):
+        with pytest.raises(FileNotFoundError):
+            loading.find_model(name)
+    (tmp_path / "run" / "run.keras").touch()
+    assert loading.find_model("run") == Path("run/run.keras")
+
+
 def test_models_in_the_working_directory(models, tmp_path, monkeypatch):
     (tmp_path / "saved_models").symlink_to(models[0])
     monkeypatch.chdir(tmp_path)
