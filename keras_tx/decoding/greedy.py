@@ -7,8 +7,9 @@ from typing import Any
 
 from keras import ops
 
-from keras_tx.decoding.constraints import Constraint
+from keras_tx.decoding.constraints import Constraint, SuppressTokens
 from keras_tx.decoding.token_loop import DecodedTokens, Step, decode_tokens
+from keras_tx.decoding.top_tokens import top_tokens
 
 
 def greedy_search(
@@ -21,6 +22,7 @@ def greedy_search(
     constraints: Sequence[Constraint] = (),
     shrink: bool = False,
     longest: Any = None,
+    with_scores: bool = True,
 ) -> DecodedTokens:
     """Choose the most probable token at each step, until every sequence has ended.
 
@@ -40,6 +42,8 @@ def greedy_search(
         constraints: rules that forbid tokens, such as `SuppressTokens`. The scores are
             still those of the whole distribution. Default none.
         shrink, longest: see `beam_search`.
+        with_scores: whether the scores are wanted, which take further passes over the logits.
+            Default `True`.
 
     Returns:
         `DecodedTokens`; `L` is `longest`.
@@ -58,6 +62,16 @@ def greedy_search(
     Source: Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks",
     section 3.2 (with a beam of one).
     """
+    suppressed: tuple[int, ...] = ()
+    if shrink:  # Uncompiled, each pass over the logits counts; XLA makes one of them all.
+        kinds = [isinstance(constraint, SuppressTokens) for constraint in constraints]
+        found = [rule.token_ids for rule, here in zip(constraints, kinds, strict=True) if here]
+        suppressed = sum(found, ())
+        constraints = [rule for rule, here in zip(constraints, kinds, strict=True) if not here]
+
+    def choose(logits: Any, index: Any, chances: Any) -> Any:
+        return _best(logits, suppressed) if shrink else ops.argmax(logits, axis=-1)
+
     return decode_tokens(
         step,
         state,
@@ -66,7 +80,19 @@ def greedy_search(
         max_lengths,
         padding_id,
         constraints,
-        choose=lambda logits, index, chances: ops.argmax(logits, axis=-1),
+        choose=choose,
         shrink=shrink,
         longest=longest,
+        with_scores=with_scores,
     )
+
+
+def _best(logits: Any, suppressed: tuple[int, ...]) -> Any:
+    """The most probable token of each row `(B, N)` that is none of a few."""
+    count = min(1 + len(suppressed), logits.shape[-1])
+    _, tokens = top_tokens(logits, count)  # (B, C)
+    if not suppressed:
+        return tokens[:, 0]
+    never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)
+    first = ops.argmin(ops.cast(never, "int32"), axis=-1)
+    return ops.take_along_axis(tokens, first[:, None], axis=-1)[:, 0]

@@ -21,7 +21,8 @@ class DecodedTokens(NamedTuple):
         ids: `(B, L)`, the chosen ids without the start; the end id where a sequence
             has ended, then padding.
         lengths: `(B,)`, how many ids stand in each row, the end id included.
-        scores: `(B,)` float32, the log-probability of each row's ids.
+        scores: `(B,)` float32, the log-probability of each row's ids; 0 where they were not
+            asked for.
 
     Example:
         >>> from keras_tx.decoding import DecodedTokens
@@ -51,6 +52,7 @@ def decode_tokens(
     chances: Any = (),
     shrink: bool = False,
     longest: Any = None,
+    with_scores: bool = True,
 ) -> DecodedTokens:
     """The loop; `choose(logits (B, N), index, chances) -> ids (B,)` is what makes a search.
 
@@ -80,8 +82,11 @@ def decode_tokens(
         for constraint, rows in zip(constraints, carry["constraint_rows"], strict=True):
             allowed = constraint(allowed, index, ids[:, None], rows)
         chosen = ops.cast(choose(allowed[:, 0], index, carry["chances"]), "int32")  # (B,)
-        logit = ops.take_along_axis(logits[:, 0], chosen[:, None], axis=-1)[:, 0]
-        log_probability = logit - ops.logsumexp(logits[:, 0], axis=-1)
+        scores = carry["scores"]
+        if with_scores:
+            logit = ops.take_along_axis(logits[:, 0], chosen[:, None], axis=-1)[:, 0]
+            log_probability = logit - ops.logsumexp(logits[:, 0], axis=-1)
+            scores = scores + ops.where(done, 0.0, log_probability)
         chosen = ops.where(done, padding_id, chosen)
         lengths = carry["lengths"] + ops.cast(ops.logical_not(done), "int32")
         ended = ops.logical_or(chosen == end_id, lengths >= carry["max_lengths"])
@@ -91,7 +96,7 @@ def decode_tokens(
             "state": state,
             "ids": ops.where(positions == index, chosen[:, None], ids),  # (B, L)
             "lengths": lengths,
-            "scores": carry["scores"] + ops.where(done, 0.0, log_probability),
+            "scores": scores,
             "done": ops.logical_or(done, ended),
         }
 

@@ -87,7 +87,7 @@ class TranslationMethods:
                 inputs["prefix"] = as_strings(prefixes, rows)
             if decoding.temperature is not None:
                 inputs["uniforms"] = self._draws([pieces[row] for row in rows], seed)
-            return self._search("translate", decoding, pieces, rows, **inputs)
+            return self._search("strings", decoding, pieces, rows, **inputs)
 
         batches = self._batched(pieces, batch_size, tokens_per_batch)
         for rows, found in zip(batches, side_by_side(search, batches), strict=True):

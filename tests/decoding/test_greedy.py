@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_tx.decoding import SuppressTokens, greedy_search
+from keras_tx.decoding import MinimumLength, SuppressTokens, greedy_search
 
 END, SIZE = 3, 7
 
@@ -174,3 +174,50 @@ def test_suppressed_ids_are_never_chosen_and_scores_stay_those_of_all():
     ids, _, scores = arrays(found)
     assert ids.tolist() == [[2, 2]]
     np.testing.assert_allclose(scores, [2 * np.log(0.3)], rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="rows leave the loop")
+@pytest.mark.parametrize("suppressed", [(), (4,), (0, 1, 2, 4, 5)])
+def test_with_and_without_shrinking_the_same_tokens_are_chosen(suppressed, with_memory):
+    step, _ = with_memory
+    starts, bounds = np.array([0, 1, 2, 4, 5, 6] * 3), np.array([9] * 18)
+    rules = [SuppressTokens(suppressed), MinimumLength(END, 4), SuppressTokens([0])]
+    plain, shrunk = (
+        arrays(
+            greedy_search(
+                step, start_state(18), starts, END, bounds, constraints=rules, shrink=shrink
+            )
+        )
+        for shrink in (False, True)
+    )
+    assert (plain[1] >= 4).all()
+    for expected, part in zip(plain, shrunk, strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shrink", [False, keras.backend.backend() == "tensorflow"])
+def test_of_equal_tokens_the_one_with_the_lower_id_is_chosen(shrink):
+    def step(ids, index, state, origins):
+        return ops.zeros((1, 1, 600)), state
+
+    rules = [SuppressTokens([0, 2])]
+    found = greedy_search(
+        step, (), np.array([0]), 3, np.array([2]), constraints=rules, shrink=shrink
+    )
+    assert arrays(found)[0].tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("shrink", [False, keras.backend.backend() == "tensorflow"])
+def test_without_scores_the_same_tokens(shrink, with_memory):
+    step, _ = with_memory
+    starts, bounds = np.array([0, 1, 2]), np.array([9, 1, 40])
+    scored, bare = (
+        arrays(
+            greedy_search(
+                step, start_state(3), starts, END, bounds, shrink=shrink, with_scores=wanted
+            )
+        )
+        for wanted in (True, False)
+    )
+    assert np.array_equal(bare[0], scored[0]) and np.array_equal(bare[1], scored[1])
+    assert scored[2].all() and not bare[2].any()
