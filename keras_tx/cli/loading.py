@@ -37,7 +37,7 @@ def start_tensorflow(onednn: bool | None = None, side_by_side: bool = False) -> 
             translation, whose products are small, takes less without them. Default `None`:
             as TensorFlow does on this processor.
         side_by_side: whether batches are to run side by side, with one thread for each
-            operation (see `keras_tx.models.side_by_side`). A training takes them one by one.
+            operation (see `keras_tx.models.workers`). A training takes them one by one.
             Default `False`.
     """
     if onednn is not None:

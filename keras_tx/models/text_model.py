@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tx.models.side_by_side import side_by_side, worker_count
+from keras_tx.models.workers import worker_count
 from keras_tx.serving import can_warm_up, export_saved_model
+from keras_tx.serving.client_batches import side_by_side
 from keras_tx.text import Tokenizer, encoded_texts
 
 # A twin in pure half precision would lose its small updates.
@@ -218,7 +219,7 @@ class TextModel(keras.Model, abc.ABC):
             outputs = graph(tf.constant([texts[row] for row in rows], tf.string))
             return {key: value.numpy() for key, value in outputs.items()}
 
-        yield from zip(batches, side_by_side(run, batches), strict=True)
+        yield from zip(batches, side_by_side(run, batches, worker_count()), strict=True)
 
 
 def installed_version() -> str | None:

@@ -15,9 +15,10 @@ from keras_tx.data import TokenBatches
 from keras_tx.models.compilation_choice import CompilationChoice
 from keras_tx.models.compiled_search import search_bucket
 from keras_tx.models.decoding_options import DecodingOptions
-from keras_tx.models.side_by_side import side_by_side, worker_count
 from keras_tx.models.text_tensors import as_strings, check_paired
 from keras_tx.models.translation_functions import TranslationFunctions
+from keras_tx.models.workers import worker_count
+from keras_tx.serving.client_batches import side_by_side
 from keras_tx.serving.joined_hypotheses import join_hypotheses
 from keras_tx.serving.results import Alignment, Hypothesis, TranslationScore
 from keras_tx.text import SplitText, Tokenizer, encoded_texts, split_texts
@@ -90,7 +91,7 @@ class TranslationMethods:
             return self._search("strings", decoding, pieces, rows, **inputs)
 
         batches = self._batched(pieces, batch_size, tokens_per_batch)
-        for rows, found in zip(batches, side_by_side(search, batches), strict=True):
+        for rows, found in zip(batches, side_by_side(search, batches, worker_count()), strict=True):
             for row, translation in zip(rows, found["translation"], strict=True):
                 translations[row] = translation.decode("utf-8", errors="replace")
         if splits is None:
@@ -137,7 +138,7 @@ class TranslationMethods:
             return self._search("n_best", options, pieces, rows, n_best)
 
         batches = self._batched(pieces, batch_size, tokens_per_batch)
-        for rows, found in zip(batches, side_by_side(search, batches), strict=True):
+        for rows, found in zip(batches, side_by_side(search, batches, worker_count()), strict=True):
             for place, row in enumerate(rows):
                 outputs = {name: value[place] for name, value in found.items()}
                 results[row] = Hypothesis.all_from_row(outputs)
@@ -202,7 +203,7 @@ class TranslationMethods:
             return self._run(kind, self.decoding, **inputs)
 
         batches = self._batched(both, batch_size, tokens_per_batch=8192)
-        for rows, outputs in zip(batches, side_by_side(run, batches), strict=True):
+        for rows, outputs in zip(batches, side_by_side(run, batches, worker_count()), strict=True):
             for place, row in enumerate(rows):
                 results[row] = from_row({name: value[place] for name, value in outputs.items()})
         return results

@@ -15,6 +15,9 @@ ARGUMENTS = (
     "--allow_version_labels_for_unavailable_models=true",
     "--enable_batching=true",
     "--batching_parameters_file=/config/batching.config",
+    # There is a batch for each processor: to share every small operation among them as well
+    # would cost more than it gains.
+    "--tensorflow_intra_op_parallelism=1",
 )
 MEBIBYTE = 2**20
 

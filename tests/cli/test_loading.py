@@ -1,6 +1,8 @@
 """TensorFlow's start is silent, and models are of the kind that the command needs."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +35,31 @@ def test_kernels_are_what_the_command_asks_for_unless_the_user_has_said(
         monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
     start_tensorflow(onednn=asked)
     assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == expected
+
+
+STARTED = """
+import os, keras_tx.cli.loading as loading
+loading.start_tensorflow({arguments})
+from keras_tx.models.workers import worker_count
+print(os.environ.get("TF_NUM_INTRAOP_THREADS"), worker_count() == len(os.sched_getaffinity(0)))
+"""
+
+
+@pytest.mark.parametrize(("arguments", "given", "expected"), [
+    ("side_by_side=True", None, "1 True"), ("side_by_side=True", "1000", "1000 False"),
+    ("onednn=True", "1", "1 True"),
+])  # fmt: skip
+def test_a_thread_for_each_batch_unless_the_user_has_said(arguments, given, expected):
+    environment = {name: value for name, value in os.environ.items() if "NUM_INTRA" not in name}
+    if given:
+        environment["TF_NUM_INTRAOP_THREADS"] = given
+    if len(os.sched_getaffinity(0)) == 1:
+        expected = expected.replace("False", "True")
+    # As the command line starts: `import keras_tx` brings in the models at once otherwise.
+    code = f"import sys; sys.orig_argv[1:3] = ['-m', 'keras_tx']; {STARTED}"
+    command = [sys.executable, "-c", code.format(arguments=arguments)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.stdout.split("\n")[0] == expected, process.stderr[-300:]
 
 
 def test_kinds(models):

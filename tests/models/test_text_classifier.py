@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.data import LabelledTexts
-from keras_tx.models import SentimentClassifier, TextClassifier
+from keras_tx.models import SentimentClassifier, TextClassifier, text_model
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 LABELS = ("calm", "loud", "sour")
@@ -103,6 +103,16 @@ def test_order_is_kept_whatever_the_batches(learned, batch_size):
     expected = [model.classify([text])[0].label for text in examples.texts]
     found = model.classify(examples.texts, batch_size=batch_size)
     assert [result.label for result in found] == expected
+
+
+def test_batches_side_by_side_give_the_same(learned, monkeypatch):
+    model, _ = learned
+    examples = toy_examples(11, 5)
+    alone = model.classify(examples.texts)
+    monkeypatch.setattr(text_model, "worker_count", lambda: 3)
+    for batch_size in (2, 100):
+        found = model.classify(examples.texts, batch_size=batch_size)
+        assert [one.label for one in found] == [one.label for one in alone]
 
 
 def test_the_exported_function_is_classify(subwords):

@@ -1,9 +1,11 @@
 """Lists of strings: order, line breaks, long texts, draws, and what is no list of strings."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from keras_tx.models import Hypothesis
+from keras_tx.models import Hypothesis, translating
 
 ODD = ["", " ", "\t\n ", "\x00", "🙂🙂", "\ud800 lone", "the\x00dog", "né à 北京", "a" * 20_000]
 
@@ -34,6 +36,30 @@ def test_order_and_batches(translator, sentences, alone):
         assert translator.translate(texts, **sizes) == expected
         assert translator.translate(texts[::-1], **sizes) == expected[::-1]
     assert translator.translate([]) == []
+
+
+def test_batches_side_by_side_give_the_same(translator, sentences, alone, monkeypatch):
+    texts = [text for text in sentences(8) if len(text.split()) < 17]
+    expected = [alone(text) for text in texts]
+    n_best = translator.translate_n_best(texts, 3)
+    scores = translator.score(texts, expected)
+    used = set()
+
+    def searched(*arguments, run=translator._run, **inputs):
+        used.add(threading.get_ident())
+        return run(*arguments, **inputs)
+
+    monkeypatch.setattr(translating, "worker_count", lambda: 3)
+    monkeypatch.setattr(translator, "_run", searched)
+    assert translator.translate(texts) == expected  # One batch would do: each worker gets a part.
+    assert len(used) > 1 and threading.get_ident() not in used
+    assert translator.translate(texts, batch_size=2) == expected
+    assert translator.translate(texts, batch_size=2, jit_compile="auto") == expected
+    for found, wanted in zip(translator.translate_n_best(texts, 3), n_best, strict=True):
+        assert [one.text for one in found] == [one.text for one in wanted]
+    again = translator.score(texts, expected, batch_size=2)
+    for found, wanted in zip(again, scores, strict=True):
+        assert found.log_probability == pytest.approx(wanted.log_probability, abs=1e-4)
 
 
 def test_line_breaks_and_empty_lines_stay(translator, alone):
