@@ -14,6 +14,10 @@ its own, does everything once before it is measured, and counts the best of `--r
   these batches and in batches of 32 reviews as they come. Training is steps of Adam;
 - `scikit-learn`: naive Bayes and logistic regression on n-grams, for what costs next to nothing.
 
+Inference is measured in two ways, each in a process of its own, of which the faster one counts in
+each cell: batches one by one, with all threads for each operation, and batches side by side, with
+one thread for an operation. Training goes batch by batch.
+
 Ends with a table, and in brackets how many times as fast as PyTorch. GFLOP/s are those of the
 matrix products for real tokens, in sorted batches. With `--precision mixed_bfloat16` it also
 tells how many labels of the shipped model change.
@@ -34,10 +38,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from classification_table import COLUMNS, ENCODERS, faster, remarks, table
 
 SYSTEMS = ("peak", "shipped", "ours", "pytorch", "keras-hub", "scikit-learn")
-ENCODERS = ("ours", "pytorch", "keras-hub")
-COLUMNS = ("whole way, reviews/s", "network, sorted", "network, as they come", "training, tokens/s")
 WARM_UP_STEPS = 4
 
 
@@ -110,7 +113,7 @@ def new_encoder(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
         import torch
         from classification_pytorch import PyTorchEncoder
 
-        torch.set_num_threads(arguments.threads)
+        torch.set_num_threads(arguments.threads // arguments.workers)
         return classifier, PyTorchEncoder(classifier.network, shape, arguments.precision), shape
     if arguments.system == "keras-hub":
         return classifier, KerasHubEncoder(classifier, shape), shape
@@ -120,18 +123,22 @@ def new_encoder(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
 def run_encoder(arguments: argparse.Namespace, reviews: dict) -> dict:
     """One of the libraries on the same encoder, the same ids and the same batches."""
     from keras_tx.data import TokenBatches
+    from keras_tx.serving.client_batches import side_by_side
 
     classifier, encoder, shape = new_encoder(arguments)
 
     def packed() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         ids, lengths = (part.numpy() for part in classifier.pack_for_encoders(reviews["texts"]))
         plan = TokenBatches(lengths, arguments.tokens_per_batch, shuffle=False)
-        return ids, lengths, plan.plan(epoch=0)
+        return ids, lengths, list(plan.plan(epoch=0))
 
     def scores(ids: np.ndarray, lengths: np.ndarray, batches: Sequence[np.ndarray]) -> np.ndarray:
         found = np.zeros((len(ids), 2), "float32")
-        for rows in batches:
+
+        def run(rows: np.ndarray) -> None:
             found[rows] = encoder.scores(ids[rows, : lengths[rows].max()])
+
+        side_by_side(run, batches, arguments.workers)
         return found
 
     def whole_way() -> None:
@@ -154,6 +161,8 @@ def run_encoder(arguments: argparse.Namespace, reviews: dict) -> dict:
         "gigaflops": shape.operations(lengths) / seconds[1] / 1e9,
         "scores": scores(ids, lengths, by_length).tolist(),
     }
+    if arguments.workers > 1:
+        return result
     # Last, because it changes the weights.
     result[COLUMNS[3]] = training_speed(encoder, ids, lengths, reviews["labels"], arguments)
     return result
@@ -199,47 +208,6 @@ def write_reviews(arguments: argparse.Namespace, path: pathlib.Path) -> None:
     path.write_text(json.dumps(parts), encoding="utf-8")
 
 
-def table(results: dict[str, dict]) -> list[str]:
-    """The lines of the table."""
-    peer, peak = results.get("pytorch", {}), results.get("peak", {}).get("peak")
-    lines = ["| system | " + " | ".join(COLUMNS) + " | GFLOP/s | of the peak |"]
-    lines.append("|---" * (len(COLUMNS) + 3) + "|")
-    for system, result in results.items():
-        cells = []
-        for column in COLUMNS:
-            speed = result.get(column)
-            ratio = f" ({speed / peer[column]:.2f})" if speed and column in peer else ""
-            cells.append(f"{speed:,.0f}{'' if system == 'pytorch' else ratio}" if speed else "")
-        rate = result.get("gigaflops", result.get("peak"))
-        cells.append(f"{rate:.0f}" if rate else "")
-        cells.append(f"{rate / peak:.0%}" if rate and peak else "")
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def remarks(results: dict[str, dict], count: int, precision: str) -> list[str]:
-    """What the table was measured on, and whether the systems did the same."""
-    lines, found = [], {name: results[name] for name in ENCODERS if name in results}
-    if found:
-        first = next(iter(found.values()))
-        lines.append(
-            f"{count:,} reviews of {first['tokens'] / count:.0f} tokens, for which the encoder's "
-            f"matrix products take {first['operations'] / count / 1e6:.0f} MFLOP a review"
-        )
-    if "ours" in found:
-        ours = np.asarray(found["ours"]["scores"])
-        for name in [name for name in found if name != "ours"]:
-            apart = np.abs(np.asarray(found[name]["scores"]) - ours).max()
-            span = np.ptp(ours)
-            lines.append(f"{name}: scores at most {apart:.1g} from ours, which span {span:.1g}")
-    if "shipped" in results and precision != "float32":
-        lines.append(
-            f"{precision}: {results['shipped']['changed']} of {count:,} labels of the shipped "
-            "model are not those of float32"
-        )
-    return lines
-
-
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, help="default: downloaded")
@@ -259,6 +227,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--reviews", help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.count, arguments.train_count = 200, 500
@@ -266,29 +235,39 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    arguments = parsed(argv)
-    if arguments.system:
-        run_system(arguments)
-        return
-    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+def measured(command: Sequence[str], threads: int, workers: int) -> dict:
+    """What a process of its own prints, with a number of batches at a time."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     environment = {
         **os.environ,
-        **dict.fromkeys(names, str(arguments.threads)),
+        **dict.fromkeys(names, str(threads // workers)),
+        "TF_NUM_INTEROP_THREADS": str(threads),
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONWARNINGS": "ignore",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_ENABLE_ONEDNN_OPTS": "1",  # For every system: `import keras_tx` does it for ours.
     }
+    command = [sys.executable, __file__, *command, "--workers", str(workers)]
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parsed(argv)
+    if arguments.system:
+        run_system(arguments)
+        return
+    given = sys.argv[1:] if argv is None else argv
     results = {}
     with tempfile.TemporaryDirectory() as directory:
         reviews = pathlib.Path(directory, "reviews.json")
         write_reviews(arguments, reviews)
         for system in arguments.systems.split(","):
-            command = [sys.executable, __file__, *(sys.argv[1:] if argv is None else argv)]
-            command += ["--system", system, "--reviews", str(reviews)]
-            process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-            results[system] = json.loads(process.stdout.splitlines()[-1])
+            command = [*given, "--system", system, "--reviews", str(reviews)]
+            results[system] = measured(command, arguments.threads, 1)
+            if system in (*ENCODERS, "shipped") and arguments.threads > 1:
+                other = measured(command, arguments.threads, arguments.threads)
+                results[system] = faster(results[system], other)
             print(system, "measured", file=sys.stderr)
     print("\n".join(table(results)), end="\n\n")
     print("\n".join(remarks(results, arguments.count, arguments.precision)))

@@ -11,7 +11,12 @@ from keras_tx.data import sample_reviews
 from keras_tx.text import WordTokenizer
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "apps" / "benchmarks"
-MODULES = ("classification", "classification_encoders", "classification_pytorch")
+MODULES = (
+    "classification",
+    "classification_table",
+    "classification_encoders",
+    "classification_pytorch",
+)
 SIZES = {"num_layers": 2, "embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 12}
 IDS = np.array([[5, 6, 7, 8, 9, 3], [8, 3, 0, 0, 0, 0], [4, 4, 4, 3, 0, 0]], "int32")
 
@@ -78,6 +83,14 @@ def test_one_system_is_measured_from_strings_to_training(benchmark, encoders):
     assert [column for column in classification.COLUMNS if not result[column] > 0] == []
     assert np.shape(result["scores"]) == (12, 2)
     assert result["gigaflops"] > 0
+
+
+def test_the_faster_way_counts_in_each_cell(benchmark):
+    columns = benchmark("classification_table").COLUMNS
+    slow, fast = {columns[0]: 5.0, columns[3]: 9.0, "gigaflops": 2.0}, {columns[0]: 7.0}
+    merged = benchmark("classification_table").faster(slow, fast)
+    assert merged == {columns[0]: 7.0, columns[3]: 9.0, "gigaflops": 2.0}
+    assert benchmark("classification_table").faster(fast, slow) == fast
 
 
 def test_table_and_remarks(benchmark):
