@@ -62,12 +62,14 @@ class CompilationChoice:
             kind = times.winner or self._on_trial(times)
             # What others ran meanwhile would wait for the compilation, and seem as slow.
             compiles = times.winner is None and kind == "compiled" and not times.compiled
-            times.compiling |= compiles
+            if compiles:
+                times.compiling = True
         start = self.clock()
         try:
             result = (plain if kind == "plain" else compiled)()
         finally:
-            times.compiling &= not compiles
+            if compiles:
+                times.compiling = False
         with self.lock:
             if times.winner is None:
                 getattr(times, kind).append(self.clock() - start)

@@ -1,5 +1,8 @@
 """When a bucket is compiled, and what it is that stays."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from keras_tx.models import DecodingOptions
@@ -80,3 +83,34 @@ def test_options_are_checked():
     assert DecodingOptions(jit_compile="auto").jit_compile == "auto"
     with pytest.raises(ValueError, match="True, False or 'auto'. Received: jit_compile='always'"):
         DecodingOptions(jit_compile="always")
+
+
+def test_while_one_thread_compiles_the_others_run_the_plain_graph():
+    choice = CompilationChoice(clock=lambda: 0.0)
+    choice.compilation = 0.0  # The first search compiles.
+    compiling, go_on = threading.Event(), threading.Event()
+
+    def compiled():
+        compiling.set()
+        assert go_on.wait(20)
+        return "compiled"
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(choice.run, 0, lambda: "plain", compiled)
+        assert compiling.wait(20)
+        assert choice.run(0, lambda: "plain", compiled) == "plain"
+        go_on.set()
+        assert first.result(20) == "compiled"
+    assert choice.run(0, lambda: "plain", compiled) == "compiled"
+
+
+def test_a_compilation_that_failed_may_be_tried_again():
+    choice = CompilationChoice(clock=lambda: 0.0)
+    choice.compilation = 0.0
+
+    def fails():
+        raise ValueError("no XLA here")
+
+    with pytest.raises(ValueError, match="no XLA"):
+        choice.run(0, lambda: "plain", fails)
+    assert choice.run(0, lambda: "plain", lambda: "compiled") == "compiled"
