@@ -35,6 +35,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,6 @@ def new_encoder(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
 def run_encoder(arguments: argparse.Namespace, reviews: dict) -> dict:
     """One of the libraries on the same encoder, the same ids and the same batches."""
     from keras_tx.data import TokenBatches
-    from keras_tx.serving.client_batches import side_by_side
 
     classifier, encoder, shape = new_encoder(arguments)
 
@@ -138,7 +138,8 @@ def run_encoder(arguments: argparse.Namespace, reviews: dict) -> dict:
         def run(rows: np.ndarray) -> None:
             found[rows] = encoder.scores(ids[rows, : lengths[rows].max()])
 
-        side_by_side(run, batches, arguments.workers)
+        with ThreadPoolExecutor(arguments.workers) as pool:
+            list(pool.map(run, batches))
         return found
 
     def whole_way() -> None:

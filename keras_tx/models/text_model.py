@@ -192,8 +192,8 @@ class TextModel(keras.Model, abc.ABC):
         graphs = self.__dict__.setdefault("_graphs", {})
         if name not in graphs:
             function, specification = self.signatures()[name]
-            graph = tf.function(function, input_signature=specification, autograph=False)
-            graphs[name] = graph.get_concrete_function()  # Before several threads call it.
+            graphs[name] = tf.function(function, input_signature=specification, autograph=False)
+            graphs[name].get_concrete_function()  # Traced before several threads call it.
         return graphs[name]
 
     def _run_sorted(
