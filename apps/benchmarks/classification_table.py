@@ -10,10 +10,8 @@ COLUMNS = ("whole way, reviews/s", "network, sorted", "network, as they come", "
 
 def faster(result: dict, other: dict) -> dict:
     """The first result, with the speeds of the other one where these are higher."""
-    names = (*COLUMNS, "gigaflops")
-    higher = {
-        name: max(result[name], other[name]) for name in names if name in other and name in result
-    }
+    names = {*COLUMNS, "gigaflops"} & set(result) & set(other)
+    higher = {name: max(result[name], other[name]) for name in names}
     return {**result, **higher}
 
 

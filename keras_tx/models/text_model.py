@@ -15,9 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_tx.models.workers import worker_count
+from keras_tx.models.workers import run_batches, share_of
 from keras_tx.serving import can_warm_up, export_saved_model
-from keras_tx.serving.client_batches import side_by_side
 from keras_tx.text import Tokenizer, encoded_texts
 
 # A twin in pure half precision would lose its small updates.
@@ -210,7 +209,7 @@ class TextModel(keras.Model, abc.ABC):
             )
         if len(texts) == 0:
             return
-        batch_size = min(batch_size, -(-len(texts) // worker_count()))  # A part for each worker.
+        batch_size = share_of(len(texts), batch_size)
         order = np.argsort([len(text) for text in texts], kind="stable")
         batches = [order[start : start + batch_size] for start in range(0, len(texts), batch_size)]
         graph = self._graph(name)
@@ -219,7 +218,7 @@ class TextModel(keras.Model, abc.ABC):
             outputs = graph(tf.constant([texts[row] for row in rows], tf.string))
             return {key: value.numpy() for key, value in outputs.items()}
 
-        yield from zip(batches, side_by_side(run, batches, worker_count()), strict=True)
+        yield from run_batches(run, batches)
 
 
 def installed_version() -> str | None:

@@ -17,8 +17,7 @@ from keras_tx.models.compiled_search import search_bucket
 from keras_tx.models.decoding_options import DecodingOptions
 from keras_tx.models.text_tensors import as_strings, check_paired
 from keras_tx.models.translation_functions import TranslationFunctions
-from keras_tx.models.workers import worker_count
-from keras_tx.serving.client_batches import side_by_side
+from keras_tx.models.workers import run_batches, share_of
 from keras_tx.serving.joined_hypotheses import join_hypotheses
 from keras_tx.serving.results import Alignment, Hypothesis, TranslationScore
 from keras_tx.text import SplitText, Tokenizer, encoded_texts, split_texts
@@ -91,7 +90,7 @@ class TranslationMethods:
             return self._search("strings", decoding, pieces, rows, **inputs)
 
         batches = self._batched(pieces, batch_size, tokens_per_batch)
-        for rows, found in zip(batches, side_by_side(search, batches, worker_count()), strict=True):
+        for rows, found in run_batches(search, batches):
             for row, translation in zip(rows, found["translation"], strict=True):
                 translations[row] = translation.decode("utf-8", errors="replace")
         if splits is None:
@@ -138,7 +137,7 @@ class TranslationMethods:
             return self._search("n_best", options, pieces, rows, n_best)
 
         batches = self._batched(pieces, batch_size, tokens_per_batch)
-        for rows, found in zip(batches, side_by_side(search, batches, worker_count()), strict=True):
+        for rows, found in run_batches(search, batches):
             for place, row in enumerate(rows):
                 outputs = {name: value[place] for name, value in found.items()}
                 results[row] = Hypothesis.all_from_row(outputs)
@@ -203,7 +202,7 @@ class TranslationMethods:
             return self._run(kind, self.decoding, **inputs)
 
         batches = self._batched(both, batch_size, tokens_per_batch=8192)
-        for rows, outputs in zip(batches, side_by_side(run, batches, worker_count()), strict=True):
+        for rows, outputs in run_batches(run, batches):
             for place, row in enumerate(rows):
                 results[row] = from_row({name: value[place] for name, value in outputs.items()})
         return results
@@ -286,8 +285,7 @@ class TranslationMethods:
             )
         if len(texts) == 0:
             return []
-        # A part for each worker.
-        batch_size = min(batch_size, -(-len(texts) // worker_count()))
+        batch_size = share_of(len(texts), batch_size)
         lengths = np.minimum(self.tokenizer.lengths(texts), self.sequence_length)
         plan = TokenBatches(lengths, tokens_per_batch, shuffle=False).plan(0)
         return [

@@ -1,10 +1,17 @@
-"""How many batches run side by side."""
+"""Batches side by side: how many, how large, and their results."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import tensorflow as tf
+
+from keras_tx.serving.client_batches import side_by_side
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 
 def worker_count() -> int:
@@ -30,3 +37,27 @@ def worker_count() -> int:
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     threads = threads or (int(asked) if asked.isdigit() else 0) or available
     return max(available // threads, 1)
+
+
+def share_of(count: int, batch_size: int) -> int:
+    """The size of batches of `count` texts, of which each worker gets a part.
+
+    Example:
+        >>> from keras_tx.models.workers import share_of
+        >>> share_of(100, batch_size=5)
+        5
+    """
+    return min(batch_size, -(-count // worker_count()))
+
+
+def run_batches(
+    function: Callable[[Batch], Result], batches: Sequence[Batch]
+) -> Iterator[tuple[Batch, Result]]:
+    """Each batch and what the function makes of it, in order; several run at a time.
+
+    Example:
+        >>> from keras_tx.models.workers import run_batches
+        >>> list(run_batches(sum, [[1, 2], [3]]))
+        [([1, 2], 3), ([3], 3)]
+    """
+    return zip(batches, side_by_side(function, batches, worker_count()), strict=True)

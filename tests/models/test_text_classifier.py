@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.data import LabelledTexts
-from keras_tx.models import SentimentClassifier, TextClassifier, text_model
+from keras_tx.models import SentimentClassifier, TextClassifier, workers
 from keras_tx.text import SentencePieceTokenizer, WordTokenizer
 
 LABELS = ("calm", "loud", "sour")
@@ -109,7 +109,7 @@ def test_batches_side_by_side_give_the_same(learned, monkeypatch):
     model, _ = learned
     examples = toy_examples(11, 5)
     alone = model.classify(examples.texts)
-    monkeypatch.setattr(text_model, "worker_count", lambda: 3)
+    monkeypatch.setattr(workers, "worker_count", lambda: 3)
     for batch_size in (2, 100):
         found = model.classify(examples.texts, batch_size=batch_size)
         assert [one.label for one in found] == [one.label for one in alone]

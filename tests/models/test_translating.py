@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from keras_tx.models import Hypothesis, translating
+from keras_tx.models import Hypothesis, workers
 
 ODD = ["", " ", "\t\n ", "\x00", "🙂🙂", "\ud800 lone", "the\x00dog", "né à 北京", "a" * 20_000]
 
@@ -49,7 +49,7 @@ def test_batches_side_by_side_give_the_same(translator, sentences, alone, monkey
         used.add(threading.get_ident())
         return run(*arguments, **inputs)
 
-    monkeypatch.setattr(translating, "worker_count", lambda: 3)
+    monkeypatch.setattr(workers, "worker_count", lambda: 3)
     monkeypatch.setattr(translator, "_run", searched)
     assert translator.translate(texts) == expected  # One batch would do: each worker gets a part.
     assert len(used) > 1 and threading.get_ident() not in used

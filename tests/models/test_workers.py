@@ -1,4 +1,4 @@
-"""How many batches run side by side."""
+"""Batches side by side: how many, and how large."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from keras_tx.models import workers
 from keras_tx.models.workers import worker_count
 
 COUNT = "from keras_tx.models.workers import worker_count as count; print(count())"
@@ -26,3 +27,9 @@ def test_what_tensorflow_was_told_in_python_counts():
 
 def test_this_process_has_not_been_told():
     assert worker_count() == 1 or "TF_NUM_INTRAOP_THREADS" in os.environ
+
+
+def test_each_worker_gets_a_part_and_no_batch_is_larger_than_asked(monkeypatch):
+    monkeypatch.setattr(workers, "worker_count", lambda: 3)
+    assert [workers.share_of(count, batch_size=4) for count in (1, 3, 4, 9, 100)] == [1, 1, 2, 3, 4]
+    assert list(workers.run_batches(sum, [[1, 2], [3]])) == [([1, 2], 3), ([3], 3)]
