@@ -163,11 +163,11 @@ def _registered(content: dict[str, Any]) -> type | None:
 def check_weights(file: BinaryIO) -> tuple[int, int]:
     """The bytes of all stored arrays, and how many there are; raises for anything else.
 
-    Links to other places or files, arrays kept elsewhere or only claimed, and arrays of
-    anything but numbers are errors.
+    Half precision counts as float32, in which the model will have it. Links to other places or
+    files, arrays kept elsewhere or only claimed, and arrays of anything but numbers are errors.
     """
     size = file.seek(0, io.SEEK_END)
-    stored = count = 0
+    stored = room = count = 0
     with h5py.File(file, "r") as weights:
         for name, found in _datasets(weights):
             plain = found.dtype.kind in "fiub" or (
@@ -185,9 +185,10 @@ def check_weights(file: BinaryIO) -> tuple[int, int]:
                     f"{claimed:,} bytes and has {found.id.get_storage_size():,}"
                 )
             stored, count = stored + claimed, count + 1
+            room += 2 * claimed if found.dtype.itemsize == 2 else claimed
     if stored > size:
         raise ValueError(f"expected at most {size:,} bytes of weights. Received: {stored:,}")
-    return stored, count
+    return room, count
 
 
 def _datasets(weights: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:

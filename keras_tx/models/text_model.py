@@ -15,12 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tx.models.half_precision import halve_weights
 from keras_tx.models.workers import run_batches, share_of
 from keras_tx.serving import can_warm_up, export_saved_model
 from keras_tx.text import Tokenizer, encoded_texts
 
 # A twin in pure half precision would lose its small updates.
 PRECISIONS = ("float32", "mixed_bfloat16")
+STORED = ("float32", "float16")  # Weights in a file.
 
 
 class TextModel(keras.Model, abc.ABC):
@@ -84,28 +86,41 @@ class TextModel(keras.Model, abc.ABC):
         """The network's logits for token ids."""
         return self.network(inputs, training=training)
 
-    def save(self, path: str | os.PathLike, overwrite: bool = True, **kwargs: Any) -> None:
+    def save(
+        self,
+        path: str | os.PathLike,
+        overwrite: bool = True,
+        weights: str = "float32",
+        **kwargs: Any,
+    ) -> None:
         """Write network, tokenizers and settings into one `.keras` file.
 
         Args:
             path: where; must end in `.keras`.
             overwrite: whether an older file may be replaced. Default `True`.
+            weights: how weights are stored: `"float32"` (default), or `"float16"`, in half of
+                the bytes. The model that is loaded then has these rounded weights, in float32.
 
         Raises:
-            ValueError: for another ending.
+            ValueError: for another ending, or weights that do not fit into half precision.
             FileExistsError: when the file is there and `overwrite` is `False`.
         """
         path = pathlib.Path(path)
         if path.suffix != ".keras":
             raise ValueError(f"path expected to end in '.keras'. Received: path={str(path)!r}")
+        if weights not in STORED:
+            raise ValueError(f"weights expected one of {STORED}. Received: weights={weights!r}")
         if path.exists() and not overwrite:
             raise FileExistsError(f"expected a new file. Received: {path}, which exists")
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.stem}.{os.getpid()}.keras")
         try:
             super().save(beside, **kwargs)
+            if weights == "float16":
+                halve_weights(beside)
             os.replace(beside, path)
-            self.origin = str(path.resolve())
+            # Rounded weights are not this model's.
+            self.origin = str(path.resolve()) if weights == "float32" else None
         finally:
             beside.unlink(missing_ok=True)
 

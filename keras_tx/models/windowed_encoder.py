@@ -75,19 +75,29 @@ class WindowedEncoder(keras.layers.Layer):
         return self.join(self.sequence_output(outputs), inputs)
 
     def split(self, ids: Any) -> Any:
-        """Ids `(B, T)` to windows `(B * W, window)`, filled up with padding."""
+        """Ids `(B, T)` to windows `(B * W, window)`, filled up with padding.
+
+        What is no longer than a window is one as it stands: a short text costs no long one.
+        """
         if self.window is None:
             return ids
-        missing = (self.window - ops.shape(ids)[1] % self.window) % self.window
+        size, missing = self._sizes(ids)
         padding = ops.zeros((ops.shape(ids)[0], missing), ids.dtype)
-        return ops.reshape(ops.concatenate([ids, padding], axis=1), (-1, self.window))
+        return ops.reshape(ops.concatenate([ids, padding], axis=1), (-1, size))
+
+    def _sizes(self, ids: Any) -> tuple[Any, Any]:
+        """The length of the windows of ids, and how much of the last one is missing."""
+        length = ops.shape(ids)[1]
+        known = isinstance(length, int)
+        size = min(self.window, max(length, 1)) if known else ops.clip(length, 1, self.window)
+        return size, (size - length % size) % size
 
     def join(self, vectors: Any, ids: Any) -> Any:
         """Vectors of windows `(B * W, window, D)` to `(B, T, D)`, or with other last axes."""
         if self.window is None:
             return vectors
         batch, length = ops.shape(ids)[0], ops.shape(ids)[1]
-        whole = length + (self.window - length % self.window) % self.window
+        whole = length + self._sizes(ids)[1]
         return ops.reshape(vectors, (batch, whole, *vectors.shape[2:]))[:, :length]
 
     def encoder_inputs(self, ids: Any) -> Any:

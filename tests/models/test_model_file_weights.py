@@ -97,10 +97,11 @@ def test_the_bytes_of_weights():
     def some(weights):
         weights.create_dataset("a/b/x", data=np.ones((3, 5), "float32"))
         weights.create_dataset("a/y", data=np.ones(7, "int8"))
+        weights.create_dataset("a/half", data=np.ones(5, "float16"))
         weights.create_dataset("scalar", data=1.0)
         weights.create_group("empty")
 
-    assert check_weights(weights_file(some)) == (60 + 7 + 8, 3)
+    assert check_weights(weights_file(some)) == (60 + 7 + 20 + 8, 4)
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x89HDF\r\n\x1a\n", bytes(10_000)])

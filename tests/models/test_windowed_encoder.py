@@ -32,6 +32,17 @@ def test_each_window_is_a_text_of_its_own(encoder):
     assert np.isfinite(outputs).all()  # Windows of nothing but padding.
 
 
+@pytest.mark.parametrize("length", [1, 3, 7])
+def test_a_short_text_is_no_longer_for_its_window(encoder, length):
+    ids = keras.ops.convert_to_tensor(IDS[:, :length])
+    layer = WindowedEncoder(encoder, window=100)
+    assert layer.split(ids).shape == (2, length)
+    np.testing.assert_allclose(layer(ids), encoder(ids), atol=1e-6)
+    # Of a length that only the graph knows.
+    whole = keras.Model(made := keras.Input((None,), dtype="int32"), layer(made))
+    np.testing.assert_allclose(whole(ids), encoder(ids), atol=1e-6)
+
+
 def test_the_mask_travels(encoder):
     ids = keras.Input((None,), dtype="int32")
     x = WindowedEncoder(encoder, window=4)(ids)
