@@ -41,8 +41,7 @@ from networks import (
     values,
 )
 
-WINDOW = 512
-LENGTHS = (256, 512, 1024)  # Of batches; the last one is read in two windows.
+WINDOW = 512  # Tokens that are read at once.
 
 
 def options() -> argparse.Namespace:
@@ -52,6 +51,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--minutes", type=float, default=1e9, help="the schedule ends by then")
+    # The reviews of a batch are filled up to one of these; 1,024 are read in two windows.
+    parser.add_argument("--lengths", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--num-heads", type=int, default=6)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--token-dropout", type=float, default=0.1)
@@ -70,19 +71,21 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def padded(ids: np.ndarray, lengths: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def padded(
+    ids: np.ndarray, lengths: np.ndarray, steps: list[int]
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """For each length of batches the numbers of its reviews, and their ids `(N, T)`.
 
     Of a longer review head and tail are kept, and the end id, as `keras_tx.text.pack` does.
     """
     ends = np.cumsum(lengths)
-    groups: dict[int, tuple[list, list]] = {length: ([], []) for length in LENGTHS}
+    groups: dict[int, tuple[list, list]] = {length: ([], []) for length in steps}
     for number, (end, size) in enumerate(zip(ends, lengths, strict=True)):
         review = np.append(ids[end - size : end].astype("int32"), END)
-        if len(review) > LENGTHS[-1]:
-            head = LENGTHS[-1] // 2
-            review = np.concatenate([review[:head], review[head - LENGTHS[-1] :]])
-        length = next(length for length in LENGTHS if len(review) <= length)
+        if len(review) > steps[-1]:
+            head = steps[-1] // 2
+            review = np.concatenate([review[:head], review[head - steps[-1] :]])
+        length = next(length for length in steps if len(review) <= length)
         groups[length][0].append(number)
         groups[length][1].append(np.pad(review, (0, length - len(review))))
     return {
@@ -99,7 +102,7 @@ def main() -> None:
         reviews = dict(stored)
     mask_id = len(reviews["begins_word"])
     parts = {
-        name: padded(reviews[f"{name}_ids"], reviews[f"{name}_lengths"])
+        name: padded(reviews[f"{name}_ids"], reviews[f"{name}_lengths"], sorted(arguments.lengths))
         for name in ("train", "held_out", "unlabelled")
     }
     pretrained = load_arrays(arguments.encoder)
@@ -208,7 +211,7 @@ def main() -> None:
         return found
 
     generator = np.random.default_rng(arguments.seed)
-    lengths = list(parts["train"])
+    lengths = [length for length in parts["train"] if length in parts["unlabelled"]]
     tokens = np.array([len(parts["train"][length][0]) * length for length in lengths], "float64")
     orders: dict[Any, list] = {}
 

@@ -2,8 +2,9 @@
 
     python apps/imdb_jax/finish.py --data aclImdb --run runs/imdb
 
-Takes the vocabulary and `classifier.npz` of the other parts, fits the n-grams on the 20,000
-labelled reviews, weighs the two branches on the 5,000 that are held out, measures, and saves.
+Takes the vocabulary and `classifier.npz` of the other parts, finds the temperature on the 5,000
+reviews that are held out, measures on them, and saves. With `--ngram-buckets` a linear classifier
+on n-grams is fitted on the 20,000 labelled reviews and added.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pathlib
 import keras
 import numpy as np
 
+import keras_tx
 from keras_tx.data import download, read_imdb, split_labelled
 from keras_tx.evaluation import evaluate_classifier
 from keras_tx.models import Backbone, SentimentClassifier
@@ -27,16 +29,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--run", type=pathlib.Path, required=True)
+    parser.add_argument("--held-out", type=int, default=5000, help="reviews")
     parser.add_argument("--num-heads", type=int, default=6)
-    parser.add_argument("--ngram-buckets", type=int, default=2**22)
+    parser.add_argument("--ngram-buckets", type=int, default=0, help="0 for no n-grams")
     arguments = parser.parse_args()
     reviews = read_imdb(arguments.data or download("imdb"), split="train")
-    train, held_out = split_labelled(reviews, 5000, seed=0)
-    tokenizer = SentencePieceTokenizer("unigram")
-    tokenizer.load_assets(str(arguments.run / "tokenizer"))
+    train, held_out = split_labelled(reviews, arguments.held_out, seed=0)
     with np.load(arguments.run / "classifier.npz") as stored:
         names = [f"array_{place}" for place in range(len(stored.files))]
         weights = [stored[name].astype("float32") for name in names]
+    # The last row of the token table is the mask's.
+    tokenizer = SentencePieceTokenizer("unigram", vocabulary_size=len(weights[0]) - 1)
+    tokenizer.load_assets(str(arguments.run / "tokenizer"))
     backbone = Backbone(
         tokenizer,
         sequence_length=WINDOW,
@@ -54,15 +58,17 @@ def main() -> None:
     deep = keras.Model(classifier.network.input, classifier.network.get_layer("logits").output)
     for variable, value in zip(deep.trainable_variables, weights, strict=True):
         variable.assign(value)
-    classifier.fit_ngrams(train)
-    branches = classifier.weigh_branches(held_out)
+    if arguments.ngram_buckets:
+        classifier.fit_ngrams(train)
+        figures = classifier.weigh_branches(held_out)
+    else:
+        figures = {"temperature": classifier.fit_temperature(held_out)}
     path = arguments.run / "sentiment_imdb.keras"
     classifier.save(path, weights="float16")
     metrics = {
-        "held_out": evaluate_classifier(keras.models.load_model(path), held_out),
-        "held_out_by_branch": {name: round(value, 4) for name, value in branches.items()
-                               if name.startswith(("encoder_", "ngram_"))},
-    }  # fmt: skip
+        "held_out": evaluate_classifier(keras_tx.load(path), held_out),
+        "fitted_on_held_out": {name: round(value, 4) for name, value in figures.items()},
+    }
     (arguments.run / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     print(json.dumps(metrics, indent=2))
 

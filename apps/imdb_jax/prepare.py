@@ -34,11 +34,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--held-out", type=int, default=5000, help="reviews")
     # With the mask 12,000.
     parser.add_argument("--vocabulary-size", type=int, default=11999)
     arguments = parser.parse_args()
     data = arguments.data or download("imdb")
-    train, held_out = split_labelled(read_imdb(data, split="train"), 5000, seed=0)
+    train, held_out = split_labelled(read_imdb(data, split="train"), arguments.held_out, seed=0)
     parts = {
         "train": train.texts,
         "held_out": held_out.texts,

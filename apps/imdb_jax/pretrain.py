@@ -34,13 +34,12 @@ from networks import (
     values,
 )
 
-VALIDATION = 500  # reviews
-
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--ids", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--validation", type=int, default=500, help="reviews")
     parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--rows", type=int, default=128, help="in a batch")
     parser.add_argument("--sequence-length", type=int, default=512)
@@ -58,18 +57,18 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_reviews(path: pathlib.Path) -> dict[str, np.ndarray]:
+def read_reviews(path: pathlib.Path, validation: int) -> dict[str, np.ndarray]:
     """The tokens of all reviews to learn from, one after another, and where reviews begin."""
     with np.load(path) as stored:
         arrays = dict(stored)
-    cut = int(arrays["unlabelled_lengths"][:VALIDATION].sum())
+    cut = int(arrays["unlabelled_lengths"][:validation].sum())
     parts = {
         "train": [arrays["train_ids"], arrays["unlabelled_ids"][cut:]],
         "validation": [arrays["unlabelled_ids"][:cut]],
     }
     lengths = {
-        "train": [arrays["train_lengths"], arrays["unlabelled_lengths"][VALIDATION:]],
-        "validation": [arrays["unlabelled_lengths"][:VALIDATION]],
+        "train": [arrays["train_lengths"], arrays["unlabelled_lengths"][validation:]],
+        "validation": [arrays["unlabelled_lengths"][:validation]],
     }
     reviews = {"begins_word": arrays["begins_word"]}
     for name in parts:
@@ -113,7 +112,10 @@ def cut_rows(key: jax.Array, tokens: jax.Array, starts: jax.Array, count: int, l
 def main() -> None:
     arguments = options()
     keras.utils.set_random_seed(arguments.seed)
-    reviews = {name: jnp.asarray(array) for name, array in read_reviews(arguments.ids).items()}
+    reviews = {
+        name: jnp.asarray(array)
+        for name, array in read_reviews(arguments.ids, arguments.validation).items()
+    }
     size, width = reviews["begins_word"].shape[0] + 1, arguments.embed_dim
     encoder = Encoder(
         size,
