@@ -21,9 +21,10 @@ import pathlib
 import keras
 
 import keras_tx
-from keras_tx.data import download, read_imdb, split_labelled
+from keras_tx.data import download, read_imdb, read_imdb_unlabelled, split_labelled
 from keras_tx.evaluation import evaluate_classifier
 from keras_tx.models import RegionBackbone, SentimentClassifier
+from keras_tx.training import AdversarialTraining
 
 
 def options() -> argparse.Namespace:
@@ -41,6 +42,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--token-dropout", type=float, default=0.1)
     parser.add_argument("--units", type=int, default=300, help="of the layer on top of regions")
     parser.add_argument("--r-drop", type=float, default=0.0, help="0 for none")
+    parser.add_argument(
+        "--shift",
+        type=float,
+        default=0.0,
+        help="of adversarial training, also on the unlabelled reviews; 0 for none",
+    )
     parser.add_argument("--tokens-per-batch", type=int, default=8192)
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
@@ -51,7 +58,8 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     arguments = options()
-    reviews = read_imdb(arguments.data or download("imdb"), split="train")
+    data = arguments.data or download("imdb")
+    reviews = read_imdb(data, split="train")
     train, held_out = split_labelled(reviews, 5000, seed=0)
     keras.utils.set_random_seed(arguments.seed)
     backbone = keras_tx.load(arguments.backbone)
@@ -73,6 +81,8 @@ def main() -> None:
         learning_rate=arguments.learning_rate,
         layer_decay=arguments.layer_decay,
         r_drop=arguments.r_drop,
+        adversarial=AdversarialTraining(arguments.shift) if arguments.shift else None,
+        unlabelled=read_imdb_unlabelled(data) if arguments.shift else (),
         rounds_per_epoch=2,
         precision=arguments.precision,
         seed=arguments.seed,

@@ -1,4 +1,4 @@
-"""Recipe of `saved_models/sentiment_imdb`: a sentiment classifier from the IMDB reviews.
+"""Recipe of `saved_models/sentiment_imdb_fast`: a sentiment classifier from the IMDB reviews.
 
     python apps/train_imdb.py --data aclImdb --output runs/imdb
 
@@ -63,7 +63,7 @@ def main() -> None:
         directory=arguments.output,
         resume=arguments.resume,
     )
-    classifier.save(arguments.output / "sentiment_imdb.keras")
+    classifier.save(arguments.output / "sentiment_imdb_fast.keras")
     metrics = {
         "held_out": evaluate_classifier(classifier, held_out),
         "held_out_by_branch": {name: round(value, 4) for name, value in history[-1].items()

@@ -109,90 +109,97 @@ def cut_rows(key: jax.Array, tokens: jax.Array, starts: jax.Array, count: int, l
     return tokens[places[:, None] + jnp.arange(length)[None]]
 
 
+class MaskedLanguageModel:
+    """Encoder and output layer, and the steps of their training, as pure functions."""
+
+    def __init__(self, arguments: argparse.Namespace, vocabulary_size: int) -> None:
+        self.arguments, self.width = arguments, arguments.embed_dim
+        self.encoder = Encoder(
+            vocabulary_size,
+            arguments.embed_dim,
+            arguments.dense_dim,
+            arguments.num_heads,
+            arguments.num_layers,
+            arguments.dropout,
+        )
+        self.head = guessing_head(vocabulary_size, arguments.embed_dim)
+        weights = self.encoder.new_weights()
+        weights["guess"] = values(self.head.trainable_variables)
+        weights["bias"] = jnp.zeros(vocabulary_size)
+        kernels = jax.tree.map(lambda weight: False, weights)
+        kernels["blocks"] = [weight.ndim == 3 for weight in weights["blocks"]]
+        kernels["guess"] = [weight.ndim == 2 for weight in weights["guess"]]
+        self.optimizer = Optimizer(kernels, 0.98, arguments.weight_decay)
+        self.first_state = (
+            weights,
+            self.optimizer.init(weights),
+            self.encoder.new_seeds(arguments.seed),
+        )
+        self.steps = jax.jit(self._steps, donate_argnums=1, static_argnums=3)
+        self.validated = jax.jit(self._validated)
+
+    def loss(self, weights: Any, seeds: Any, batch: Any, training: bool) -> tuple[Any, Any]:
+        """The cross-entropy of the hidden tokens; new random states and the share guessed."""
+        seen, positions, labels = batch
+        mask = jnp.ones(seen.shape, bool)
+        vectors = self.encoder.vectors(weights, seen)
+        vectors, seeds = self.encoder(weights, seeds, vectors, mask, training)
+        vectors = jnp.take_along_axis(vectors, positions[:, :, None], axis=1)
+        vectors = vectors.reshape(-1, self.width)
+        vectors, _ = self.head.stateless_call(weights["guess"], [], vectors)
+        logits = vectors @ weights["table"].T.astype(vectors.dtype)
+        logits = logits.astype(jnp.float32) + weights["bias"]
+        labels = labels.reshape(-1, 1)
+        losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels, axis=1)
+        return jnp.mean(losses), (seeds, jnp.mean(jnp.argmax(logits, axis=1) == labels[:, 0]))
+
+    def _steps(self, reviews: Any, state: Any, first: Any, count: int) -> tuple[Any, Any]:
+        """Several steps in one call: the state, and the loss of each."""
+        return jax.lax.scan(
+            functools.partial(self._step, reviews), state, first + jnp.arange(count)
+        )
+
+    def _step(self, reviews: Any, state: Any, step: Any) -> tuple[Any, Any]:
+        arguments, (weights, optimizer_state, seeds) = self.arguments, state
+        place_key, hide_key = jax.random.split(jax.random.fold_in(jax.random.key(1), step))
+        tokens, starts = reviews["train"], reviews["train_starts"]
+        rows = cut_rows(place_key, tokens, starts, arguments.rows, arguments.sequence_length)
+        batch = hide(hide_key, rows, reviews["begins_word"], arguments.masking_rate)
+        (value, (seeds, _)), gradients = jax.value_and_grad(self.loss, has_aux=True)(
+            weights, seeds, batch, True
+        )
+        progress = step / arguments.steps
+        rate = learning_rate(arguments.learning_rate, step, arguments.warmup_steps, progress)
+        weights, optimizer_state = self.optimizer.step(weights, gradients, optimizer_state, rate)
+        return (weights, optimizer_state, seeds), value
+
+    def _validated(self, reviews: Any, weights: Any, seeds: Any) -> tuple[Any, Any]:
+        length = self.arguments.sequence_length
+        tokens = reviews["validation"]
+        rows = tokens[: tokens.shape[0] // length * length].reshape(-1, length)
+        rate = self.arguments.masking_rate
+        batch = hide(jax.random.key(2), rows, reviews["begins_word"], rate)
+        value, (_, right) = self.loss(weights, seeds, batch, False)
+        return value, right
+
+
 def main() -> None:
     arguments = options()
     keras.utils.set_random_seed(arguments.seed)
-    reviews = {
-        name: jnp.asarray(array)
-        for name, array in read_reviews(arguments.ids, arguments.validation).items()
-    }
-    size, width = reviews["begins_word"].shape[0] + 1, arguments.embed_dim
-    encoder = Encoder(
-        size,
-        width,
-        arguments.dense_dim,
-        arguments.num_heads,
-        arguments.num_layers,
-        arguments.dropout,
-    )
-    head = guessing_head(size, width)
-    weights = encoder.new_weights()
-    weights["guess"] = values(head.trainable_variables)
-    weights["bias"] = jnp.zeros(size)
-    kernels = jax.tree.map(lambda w: False, weights)
-    kernels["blocks"] = [w.ndim == 3 for w in weights["blocks"]]
-    kernels["guess"] = [w.ndim == 2 for w in weights["guess"]]
-    optimizer = Optimizer(kernels, 0.98, arguments.weight_decay)
-    number = sum(w.size for w in jax.tree.leaves(weights))
-    print(f"{number:,} weights, {reviews['train'].shape[0]:,} tokens")
-
-    def loss(weights: Any, seeds: Any, batch: Any, training: bool) -> Any:
-        seen, positions, labels = batch
-        mask = jnp.ones(seen.shape, bool)
-        vectors, seeds = encoder(weights, seeds, encoder.vectors(weights, seen), mask, training)
-        vectors = jnp.take_along_axis(vectors, positions[:, :, None], axis=1)
-        vectors, _ = head.stateless_call(weights["guess"], [], vectors.reshape(-1, width))
-        logits = vectors @ weights["table"].T.astype(vectors.dtype)
-        logits = logits.astype(jnp.float32) + weights["bias"]
-        losses = jax.nn.logsumexp(logits, axis=1)
-        losses = losses - jnp.take_along_axis(logits, labels.reshape(-1, 1), axis=1)[:, 0]
-        right = jnp.mean(jnp.argmax(logits, axis=1) == labels.reshape(-1))
-        return jnp.mean(losses), (seeds, right)
-
-    def one_step(reviews: Any, state: Any, step: Any) -> Any:
-        weights, optimizer_state, seeds = state
-        place_key, hide_key = jax.random.split(jax.random.fold_in(jax.random.key(1), step))
-        rows = cut_rows(
-            place_key,
-            reviews["train"],
-            reviews["train_starts"],
-            arguments.rows,
-            arguments.sequence_length,
-        )
-        batch = hide(hide_key, rows, reviews["begins_word"], arguments.masking_rate)
-        (value, (seeds, _)), gradients = jax.value_and_grad(loss, has_aux=True)(
-            weights, seeds, batch, True
-        )
-        rate = learning_rate(
-            arguments.learning_rate, step, arguments.warmup_steps, step / arguments.steps
-        )
-        weights, optimizer_state = optimizer.step(weights, gradients, optimizer_state, rate)
-        return (weights, optimizer_state, seeds), value
-
-    @functools.partial(jax.jit, donate_argnums=1)
-    def several_steps(reviews: Any, state: Any, first: Any) -> Any:
-        steps = first + jnp.arange(arguments.steps_per_round // 5)
-        return jax.lax.scan(functools.partial(one_step, reviews), state, steps)
-
-    @jax.jit
-    def validated(reviews: Any, weights: Any, seeds: Any) -> Any:
-        length = arguments.sequence_length
-        rows = reviews["validation"]
-        rows = rows[: rows.shape[0] // length * length].reshape(-1, length)
-        batch = hide(jax.random.key(2), rows, reviews["begins_word"], arguments.masking_rate)
-        value, (_, right) = loss(weights, seeds, batch, False)
-        return value, right
-
-    state = (weights, optimizer.init(weights), encoder.new_seeds(arguments.seed))
+    reviews = read_reviews(arguments.ids, arguments.validation)
+    reviews = {name: jnp.asarray(array) for name, array in reviews.items()}
+    # One more for the mask.
+    model = MaskedLanguageModel(arguments, reviews["begins_word"].shape[0] + 1)
+    state = model.first_state
+    number = sum(weight.size for weight in jax.tree.leaves(state[0]))
+    print(f"{number:,} weights, {reviews['train'].shape[0]:,} tokens", flush=True)
     history, started = [], time.monotonic()
     for step in range(0, arguments.steps, arguments.steps_per_round):
-        for part in range(5):
-            state, losses = several_steps(
-                reviews, state, jnp.int32(step + part * arguments.steps_per_round // 5)
-            )
-        value, right = validated(reviews, state[0], state[2])
+        count = min(arguments.steps_per_round, arguments.steps - step)
+        state, losses = model.steps(reviews, state, jnp.int32(step), count)
+        value, right = model.validated(reviews, state[0], state[2])
         row = {
-            "step": step + arguments.steps_per_round,
+            "step": step + count,
             "seconds": round(time.monotonic() - started, 1),
             "loss": round(float(losses.mean()), 4),
             "val_loss": round(float(value), 4),

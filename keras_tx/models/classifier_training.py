@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_tx.data import LabelledTexts, MultiLabelledTexts
+from keras_tx.models.adversarial_network import AdversarialNetwork
 from keras_tx.models.batches import LabelledBatches
 from keras_tx.models.classifier_fitting import (
     checked_examples,
@@ -16,7 +17,9 @@ from keras_tx.models.classifier_fitting import (
     weigh_branches,
 )
 from keras_tx.models.layer_depths import layer_depths
+from keras_tx.models.unlabelled_batches import with_unlabelled
 from keras_tx.training import (
+    AdversarialTraining,
     LayerwiseAdamW,
     MultiLabelCrossentropy,
     RDropCrossentropy,
@@ -47,6 +50,9 @@ def fit_classifier(
     rounds_per_epoch: int = 1,
     layer_decay: float = 1.0,
     r_drop: float = 0.0,
+    adversarial: AdversarialTraining | None = None,
+    unlabelled: Sequence[str] = (),
+    unlabelled_share: float = 2.0,
     ngram_cost: float = 3.0,
     class_weights: str | Mapping[str, float] | None = None,
     precision: str = "float32",
@@ -77,6 +83,12 @@ def fit_classifier(
         r_drop: weight of the divergence between two passes of each batch with different
             dropout, see `keras_tx.training.RDropCrossentropy`. A step costs twice as much.
             Default 0: one pass.
+        adversarial: what the answers have to withstand, see
+            `keras_tx.training.AdversarialTraining`. A step costs several times as much. Default
+            `None`.
+        unlabelled: texts without labels, for `adversarial`. Default: none.
+        unlabelled_share: padded tokens of these in a step, as a multiple of `tokens_per_batch`.
+            Default 2.
         ngram_cost: see `fit_ngrams`. Default 3.
         class_weights: how much labels count in training: `"balanced"` or a mapping from names
             (see `keras_tx.training.example_weights`). Default: alike. The scores are then the
@@ -115,10 +127,17 @@ def fit_classifier(
         **settings,
     )
     loss, accuracy = _loss(classifier, label_smoothing, r_drop)
+    _check_adversarial(classifier, adversarial, r_drop, unlabelled)
+    batches = training.dataset
+    if r_drop:
+        batches = lambda step: inputs_twice(training.dataset(step))  # noqa: E731
+    elif len(unlabelled):
+        tokens = max(round(unlabelled_share * tokens_per_batch), 1)
+        batches = with_unlabelled(training, unlabelled, classifier.pack_for_encoders, tokens, seed)
     with classifier._training_network(precision) as network:
         history = fit_network(
-            network,
-            (lambda step: inputs_twice(training.dataset(step))) if r_drop else training.dataset,
+            AdversarialNetwork(network, adversarial) if adversarial else network,
+            batches,
             held_out.dataset(),
             loss=loss,
             optimizer=_optimizer(
@@ -150,6 +169,25 @@ def _loss(classifier: TextClassifier, label_smoothing: float, r_drop: float) -> 
         )
     accuracy = keras.metrics.MeanMetricWrapper(_all_labels_right, name="accuracy")
     return MultiLabelCrossentropy(label_smoothing), accuracy
+
+
+def _check_adversarial(
+    classifier: TextClassifier,
+    adversarial: AdversarialTraining | None,
+    r_drop: float,
+    unlabelled: Sequence[str],
+) -> None:
+    if adversarial and (r_drop or classifier.multi_label):
+        other = f"r_drop={r_drop!r}" if r_drop else "multi_label=True"
+        raise ValueError(
+            "adversarial expected a classifier of labels that exclude each other, without r_drop. "
+            f"Received: {other}"
+        )
+    if len(unlabelled) and not adversarial:
+        raise ValueError(
+            "unlabelled expected adversarial training, which learns from such texts. "
+            f"Received: {len(unlabelled)} texts, adversarial=None"
+        )
 
 
 def _all_labels_right(y_true: Any, y_pred: Any) -> Any:

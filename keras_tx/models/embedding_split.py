@@ -33,6 +33,8 @@ class EmbeddingSplit:
 
     def __init__(self, network: keras.Model) -> None:
         self.scores = network.get_layer("logits")
+        self.pooling = network.get_layer("pooling")
+        self.dropout = network.get_layer("pooled_dropout")
         # Its mask, which Keras filled in, is an input of the layer too.
         pooled = keras.tree.flatten(network.get_layer("pooling").input)[0]
         # The ids are inputs of the later parts too: they say which places are padding.
@@ -81,13 +83,21 @@ class EmbeddingSplit:
 
     def logits(self, points: Any, ids: Any) -> Any:
         """The encoders' logits, `(B, C)`, of vectors in the place of those of the ids."""
+        vectors = self._vectors(points, ids, training=False)
+        return self.scores(mean_and_steady_max(vectors, ops.not_equal(ids, 0)))
+
+    def logits_in_training(self, points: Any, ids: Any) -> Any:
+        """The logits as the network itself gives them in training, with dropout."""
+        vectors = self._vectors(points, ids, training=True)
+        pooled = self.pooling(vectors, mask=ops.not_equal(ids, 0))
+        return self.scores(self.dropout(pooled, training=True))
+
+    def _vectors(self, points: Any, ids: Any, training: bool) -> Any:
         ids = ops.convert_to_tensor(ids)
         if self.whole is None:
-            vectors = self.tail([points, ids], training=False)
-        else:
-            inputs = keras.tree.flatten(self.whole.encoder_inputs(self.whole.split(ids)))
-            vectors = self.whole.join(self.tail([points, *inputs], training=False), ids)
-        return self.scores(mean_and_steady_max(vectors, ops.not_equal(ids, 0)))
+            return self.tail([points, ids], training=training)
+        inputs = keras.tree.flatten(self.whole.encoder_inputs(self.whole.split(ids)))
+        return self.whole.join(self.tail([points, *inputs], training=training), ids)
 
 
 def mean_and_steady_max(vectors: Any, mask: Any) -> Any:

@@ -1,5 +1,11 @@
 """Training: losses, optimizers, schedules, averaging, and the loop's set-up with resume."""
 
+from keras_tx.training.adversarial import (
+    AdversarialTraining,
+    answer_divergence,
+    answer_entropy,
+    shift_factors,
+)
 from keras_tx.training.class_weights import example_weights
 from keras_tx.training.label_losses import MultiLabelCrossentropy
 from keras_tx.training.layerwise_adamw import LayerwiseAdamW, layerwise_factors
@@ -22,6 +28,7 @@ from keras_tx.training.token_accuracy import TokenAccuracy
 from keras_tx.training.weights import SnapshotAverage
 
 __all__ = [
+    "AdversarialTraining",
     "HalfPrecisionMuon",
     "InverseSquareRoot",
     "MultiLabelCrossentropy",
@@ -44,4 +51,7 @@ __all__ = [
     "log_count_ratios",
     "new_optimizer",
     "word_beginnings",
+    "answer_divergence",
+    "answer_entropy",
+    "shift_factors",
 ]

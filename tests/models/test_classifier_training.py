@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_tx.data import LabelledTexts, MultiLabelledTexts
+from keras_tx.training import AdversarialTraining
 
 SETTINGS = {"epochs": 1, "tokens_per_batch": 512, "progress": False}
 
@@ -84,6 +85,53 @@ def test_a_rare_label_is_found_with_class_weights_only(ordered_classifier, rare_
         share[class_weights is None] = found.count("positive") / 200
     # "good" is no reason to believe in what is so rare, 0.08 against 0.27, unless it counts more.
     assert share[True] < 0.05 and 0.25 < share[False] < 0.5
+
+
+def test_adversarial_training_with_texts_that_have_no_labels(
+    tmp_path, ordered_reviews, ordered_classifier
+):
+    # Words that say it by themselves: attention is not what is tested.
+    generator = np.random.default_rng(4)
+
+    def reviews(count):
+        labels = generator.integers(0, 2, count).tolist()
+        return LabelledTexts(
+            [f"not not not {'good good good' if label else 'not'}" for label in labels],
+            labels,
+            ("negative", "positive"),
+        )
+
+    def trained(**changes):
+        model = ordered_classifier(ngram_buckets=0)
+        arguments = {**SETTINGS, "epochs": 4, "learning_rate": 0.01, "tokens_per_batch": 64}
+        arguments |= {"adversarial": AdversarialTraining(shift=0.1), **changes}
+        history = model.fit(train, validation, unlabelled=train.texts[::-1], **arguments)
+        return [np.array(weight) for weight in model.network.weights], history
+
+    train, validation = reviews(60), reviews(40)
+    weights, history = trained()
+    assert history[-1]["val_accuracy"] > 0.95
+    again, _ = trained(directory=tmp_path)
+    other, _ = trained(adversarial=AdversarialTraining(shift=0.1, virtual=0.0))
+    for one, same in zip(weights, again, strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-4)
+    assert any(abs(one - two).max() > 1e-3 for one, two in zip(weights, other, strict=True))
+
+
+def test_errors_of_adversarial_training(
+    ordered_reviews, ordered_classifier, topic_texts, topic_classifier
+):
+    train, options = ordered_reviews(6, 0), AdversarialTraining()
+    for wrong, message in (
+        ({"adversarial": options, "r_drop": 1.0}, "without r_drop. Received: r_drop=1.0"),
+        ({"unlabelled": ["x"]}, "unlabelled expected adversarial training.* Received: 1 texts"),
+        ({"adversarial": options, "unlabelled": [1]}, "texts"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            ordered_classifier(ngram_buckets=0).fit(train, train, **SETTINGS, **wrong)
+    topics = topic_texts(6, 0)
+    with pytest.raises(ValueError, match="exclude each other.* Received: multi_label=True"):
+        topic_classifier().fit(topics, topics, **SETTINGS, adversarial=options)
 
 
 def test_errors(ordered_reviews, ordered_classifier):
