@@ -15,7 +15,7 @@ exported=${1:-exported}
 echo "== Sentiment"
 printf '%s\n' \
     "A wonderful film, I was moved to tears." \
-    "Two hours of my life that nobody will give back." |
+    "A waste of two hours, and the ending is worse." |
     "$python" -m keras_tx classify
 echo "== Translation"
 printf '%s\n' \
