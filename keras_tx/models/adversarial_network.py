@@ -44,7 +44,8 @@ class AdversarialNetwork(keras.Model):
         >>> from keras_tx.models.adversarial_network import AdversarialNetwork
         >>> from keras_tx.training import AdversarialTraining
         >>> network = classification_network(vocabulary_size=9, num_classes=2, sequence_length=4)
-        >>> len(AdversarialNetwork(network, AdversarialTraining()).weights) == len(network.weights)
+        >>> training = AdversarialNetwork(network, AdversarialTraining())
+        >>> len(training.trainable_weights) == len(network.trainable_weights)
         True
 
     Source: see `keras_tx.training.AdversarialTraining`.
