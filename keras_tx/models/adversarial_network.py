@@ -74,10 +74,13 @@ class AdversarialNetwork(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         ids, others = inputs if isinstance(inputs, (tuple, list)) else (inputs, None)
+        # The divergence is that of all texts together.
+        count, rest = (0 if part is None else ops.shape(part)[0] for part in (ids, others))
+        share = ops.cast(count, "float32") / ops.cast(count + rest, "float32")
         with tf.GradientTape() as tape:
-            logits, loss = self._answers_and_loss(tape, ids, labels, weights)
+            logits, loss = self._answers_and_loss(tape, share, ids, labels, weights)
             if others is not None:
-                loss += self._answers_and_loss(tape, others)[1]
+                loss += self._answers_and_loss(tape, 1 - share, others)[1]
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
@@ -89,7 +92,7 @@ class AdversarialNetwork(keras.Model):
         return self.get_metrics_result()
 
     def _answers_and_loss(
-        self, tape: tf.GradientTape, ids: Any, labels: Any = None, weights: Any = None
+        self, tape: tf.GradientTape, share: Any, ids: Any, labels: Any = None, weights: Any = None
     ) -> tuple[Any, Any]:
         """The logits of a batch, and all of its losses, by their weights."""
         options, (split,) = self.options, self._parts
@@ -128,7 +131,7 @@ class AdversarialNetwork(keras.Model):
             start = self._of_length(noise, ids, options.shift / 2)
             shift = self._worst(tape, change, points, ids, start)
             divergence = answer_divergence(given, answers(shift))
-            loss += options.virtual * ops.mean(divergence)
+            loss += options.virtual * share * ops.mean(divergence)
         return logits, loss
 
     def _worst(

@@ -113,6 +113,16 @@ def test_the_virtual_shift_changes_more_than_others_of_its_length(new_network):
     assert found > np.quantile(changes, 0.9) > 0
 
 
+def test_the_divergence_is_that_of_all_texts_together(new_network):
+    # The same texts with and without labels: as much as with labels alone.
+    options = AdversarialTraining(shift=0.5, adversarial=0, entropy=0)
+    alone = steps(new_network(), options, IDS, rate=0.0)[2][0]
+    both = steps(new_network(), options, (IDS, IDS), rate=0.0)[2][0]
+    # Their shifts begin at random.
+    plain = steps(new_network(), AdversarialTraining(0.5, 0, 0, 0), IDS, rate=0.0)[2][0]
+    assert both - plain == pytest.approx(alone - plain, rel=0.3) and alone > plain
+
+
 def test_all_passes_of_a_step_drop_the_same(new_network):
     # Without a shift to speak of, nothing else makes answers differ.
     options = AdversarialTraining(shift=1e-6, adversarial=0.0, virtual=1e4, entropy=0.0)
