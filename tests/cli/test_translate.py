@@ -179,7 +179,7 @@ def test_an_interrupted_run_says_how_to_go_on(models, run, tmp_path):
     ("arguments", "message"),
     [
         (["--model", "sentiment_imdb", "x"], "expected a Translator. Received: --model"),
-        (["--model", "nothing", "x"], "['sentiment_imdb', 'translator_en_fr']. Received"),
+        (["--model", "nothing", "x"], "'translator_en_fr']. Received: 'nothing'"),
     ],
 )
 def test_errors_are_one_line(models, run, arguments, message):
