@@ -5,7 +5,8 @@
 
 Each step reads labelled and unlabelled reviews, with the losses of
 `keras_tx.training.AdversarialTraining`; `TextClassifier.fit(adversarial=…, unlabelled=…)` does the
-same in TensorFlow.
+same in TensorFlow. After each round it keeps a checkpoint beside the output; after a stop the same
+command with `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from networks import (
     class_head,
     learning_rate,
     load_arrays,
+    load_state,
+    save_state,
     save_weights,
     values,
 )
@@ -65,6 +68,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--average", type=float, default=0.998, help="of the moving average")
     parser.add_argument("--steps-per-round", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on after a run that was stopped")
     return parser.parse_args()
 
 
@@ -153,8 +157,7 @@ class Training:
     ) -> None:
         self.arguments, self.classifier, self.reviews = arguments, classifier, reviews
         weights = classifier.first_weights
-        no_kernels = jax.tree.map(lambda weight: False, weights)
-        self.optimizer = Optimizer(no_kernels, 0.999, arguments.weight_decay)
+        self.optimizer = Optimizer(weights, (), 0.999, arguments.weight_decay)
         average = jax.tree.map(jnp.copy, weights)
         self.state = (weights, average, self.optimizer.init(weights), classifier.first_seeds)
         self.scores = jax.jit(
@@ -194,6 +197,10 @@ class Training:
         )
         return figures
 
+    def progress(self, step: int, seconds: float) -> float:
+        """The share of the training that has been done, by steps or by time."""
+        return max(step / self.arguments.steps, seconds / 60 / self.arguments.minutes)
+
     def answers(self, part: str) -> np.ndarray:
         """The scores of all reviews of a part, with the averaged weights."""
         found = np.zeros((self.reviews.counts[part], 2), "float32")
@@ -223,22 +230,31 @@ def main() -> None:
     print(f"compiled in {time.monotonic() - started:.0f} seconds", flush=True)
     history: list[dict[str, float]] = []
     step, progress, figures = 0, 0.0, {}
+    checkpoint = arguments.output.with_suffix(".state.npz")
+    if arguments.resume and checkpoint.exists():
+        training.state, history = load_state(checkpoint, training.state)
+        step = int(history[-1]["step"])
+        started = time.monotonic() - history[-1]["seconds"]
+        progress = training.progress(step, history[-1]["seconds"])
+        reviews.generator = np.random.default_rng([arguments.seed, step])
     while progress < 1:
         jax.block_until_ready(figures)  # Of the step before: the clock must not run ahead.
         figures = training.step(step, progress)
         step += 1
         seconds = time.monotonic() - started
-        progress = max(step / arguments.steps, seconds / 60 / arguments.minutes)
+        progress = training.progress(step, seconds)
         if step % arguments.steps_per_round == 0 or progress >= 1:
             losses = {name: round(float(value), 4) for name, value in figures.items()}
             row = {"step": step, "seconds": round(seconds, 1), **losses, **training.validation()}
             history.append(row)
             print(json.dumps(row), flush=True)
+            save_state(checkpoint, training.state, history)
     save_weights(arguments.output, training.state[1])
     for part in reviews.counts:
         path = arguments.output.with_name(f"{arguments.output.stem}_{part}.npy")
         np.save(path, training.answers(part))
     arguments.output.with_suffix(".json").write_text(json.dumps(history, indent=1) + "\n")
+    checkpoint.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ order, but in two halves: between them stand the token vectors, which adversaria
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 import pathlib
 from typing import Any
@@ -142,7 +144,7 @@ class Encoder:
 
 
 def guessing_head(vocabulary_size: int, embed_dim: int) -> keras.Model:
-    """Vectors `(M, D)` to vectors that the token table makes scores of, and the scores' bias."""
+    """Vectors `(M, D)` to those that the token table makes scores of."""
     vectors = keras.Input((embed_dim,), dtype="bfloat16")
     x = keras.layers.Dense(embed_dim, activation="gelu", dtype=POLICY, name="transform")(vectors)
     x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=POLICY, name="transform_norm")(x)
@@ -179,6 +181,23 @@ def save_weights(path: pathlib.Path, weights: Weights) -> None:
     beside.rename(path)
 
 
+def save_state(path: pathlib.Path, state: Any, history: list[dict[str, float]]) -> None:
+    """All that a later call needs to go on."""
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "wb") as file:
+        leaves = {f"array_{place}": np.asarray(a) for place, a in enumerate(jax.tree.leaves(state))}
+        np.savez(file, history=json.dumps(history), **leaves)
+    beside.rename(path)
+
+
+def load_state(path: pathlib.Path, like: Any) -> tuple[Any, list[dict[str, float]]]:
+    """What `save_state` wrote, in the structure of another state, and the history."""
+    with np.load(path) as stored:
+        leaves = [jnp.asarray(stored[f"array_{place}"]) for place in range(len(stored.files) - 1)]
+        history = json.loads(str(stored["history"]))
+    return jax.tree.unflatten(jax.tree.structure(like), leaves), history
+
+
 def load_arrays(path: pathlib.Path) -> list[np.ndarray]:
     with np.load(path) as stored:
         return [stored[f"array_{place}"].astype("float32") for place in range(len(stored.files))]
@@ -196,16 +215,31 @@ def orthogonal(matrix: jax.Array) -> jax.Array:
 
 
 class Optimizer:
-    """AdamW with clipped gradients, with Muon for the kernels if asked for, as pure functions.
+    """AdamW with clipped gradients, with Muon for some matrices, as pure functions.
 
     Args:
-        is_kernel: for each weight whether it gets steps of orthogonal matrices.
+        weights: of which the structure is taken.
+        muon: names of the parts whose matrices get steps of orthogonal matrices.
         beta: of Adam's second moment.
-        weight_decay: of all weights with two axes or more.
+        weight_decay: of all matrices.
     """
 
-    def __init__(self, is_kernel: Any, beta: float, weight_decay: float) -> None:
-        self.is_kernel, self.structure = jax.tree.flatten(is_kernel)
+    def __init__(
+        self, weights: Weights, muon: tuple[str, ...], beta: float, weight_decay: float
+    ) -> None:
+        def is_matrix(name: str, weight: jax.Array) -> bool:
+            return weight.ndim == (3 if name == "blocks" else 2)  # Blocks have an axis of layers.
+
+        matrices = {
+            name: jax.tree.map(functools.partial(is_matrix, name), part)
+            for name, part in weights.items()
+        }
+        self.is_matrix, self.structure = jax.tree.flatten(matrices)
+        chosen = {
+            name: jax.tree.map(lambda matrix, name=name: matrix and name in muon, part)
+            for name, part in matrices.items()
+        }
+        self.is_kernel = jax.tree.leaves(chosen)
         self.beta, self.weight_decay = beta, weight_decay
 
     def init(self, weights: Any) -> Any:
@@ -222,8 +256,8 @@ class Optimizer:
         firsts, seconds, count = state
         count = count + 1
         new: tuple[list, list, list] = ([], [], [])
-        for w, g, m, v, kernel in zip(
-            weights, gradients, firsts, seconds, self.is_kernel, strict=True
+        for w, g, m, v, matrix, kernel in zip(
+            weights, gradients, firsts, seconds, self.is_matrix, self.is_kernel, strict=True
         ):
             g = g / jnp.maximum(norm, 1.0)
             if kernel:
@@ -235,7 +269,7 @@ class Optimizer:
                 m = 0.9 * m + 0.1 * g
                 v = self.beta * v + (1 - self.beta) * g**2
                 change = m / (1 - 0.9**count) / (jnp.sqrt(v / (1 - self.beta**count)) + 1e-9)
-            decay = self.weight_decay if kernel or w.ndim == 2 else 0.0
+            decay = self.weight_decay if matrix else 0.0
             for values_of, value in zip(new, (w - rate * (change + decay * w), m, v), strict=True):
                 values_of.append(value)
         return self.structure.unflatten(new[0]), (new[1], new[2], count)

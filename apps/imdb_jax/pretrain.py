@@ -5,7 +5,9 @@
 
 Needs JAX and Keras, no TensorFlow. All that `prepare.py` left but the reviews that are held out,
 and 500 others on which the guesses are measured, is read from random places on in rows of
-`--sequence-length` tokens; half of the rows begin where a review does, as in classification.
+`--sequence-length` tokens; half of the rows begin where a review does, as in classification. After
+each round it keeps a checkpoint beside the output; after a stop the same command with `--resume`
+goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from networks import (
     Optimizer,
     guessing_head,
     learning_rate,
+    load_state,
+    save_state,
     save_weights,
     values,
 )
@@ -54,6 +58,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--weight-decay", type=float, default=0.05)
     parser.add_argument("--steps-per-round", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on after a run that was stopped")
     return parser.parse_args()
 
 
@@ -126,10 +131,7 @@ class MaskedLanguageModel:
         weights = self.encoder.new_weights()
         weights["guess"] = values(self.head.trainable_variables)
         weights["bias"] = jnp.zeros(vocabulary_size)
-        kernels = jax.tree.map(lambda weight: False, weights)
-        kernels["blocks"] = [weight.ndim == 3 for weight in weights["blocks"]]
-        kernels["guess"] = [weight.ndim == 2 for weight in weights["guess"]]
-        self.optimizer = Optimizer(kernels, 0.98, arguments.weight_decay)
+        self.optimizer = Optimizer(weights, ("blocks", "guess"), 0.98, arguments.weight_decay)
         self.first_state = (
             weights,
             self.optimizer.init(weights),
@@ -193,8 +195,13 @@ def main() -> None:
     state = model.first_state
     number = sum(weight.size for weight in jax.tree.leaves(state[0]))
     print(f"{number:,} weights, {reviews['train'].shape[0]:,} tokens", flush=True)
-    history, started = [], time.monotonic()
-    for step in range(0, arguments.steps, arguments.steps_per_round):
+    history: list[dict[str, float]] = []
+    checkpoint = arguments.output.with_suffix(".state.npz")
+    if arguments.resume and checkpoint.exists():
+        state, history = load_state(checkpoint, state)
+    first, before = (history[-1]["step"], history[-1]["seconds"]) if history else (0, 0.0)
+    started = time.monotonic() - before
+    for step in range(int(first), arguments.steps, arguments.steps_per_round):
         count = min(arguments.steps_per_round, arguments.steps - step)
         state, losses = model.steps(reviews, state, jnp.int32(step), count)
         value, right = model.validated(reviews, state[0], state[2])
@@ -208,6 +215,8 @@ def main() -> None:
         history.append(row)
         print(json.dumps(row), flush=True)
         save_weights(arguments.output, state[0])
+        save_state(checkpoint, state, history)
+    checkpoint.unlink(missing_ok=True)
     arguments.output.with_suffix(".json").write_text(json.dumps(history, indent=1) + "\n")
 
 

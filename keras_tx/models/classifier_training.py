@@ -110,6 +110,7 @@ def fit_classifier(
         ValueError: when label names differ, or an option does not fit.
     """
     train, validation = (checked_examples(classifier, part) for part in (train, validation))
+    _check_adversarial(classifier, adversarial, r_drop, unlabelled)
     if classifier.has_ngrams:
         fit_ngrams(classifier, train, cost=ngram_cost, seed=seed, class_weights=class_weights)
     keras.utils.set_random_seed(seed)
@@ -127,17 +128,17 @@ def fit_classifier(
         **settings,
     )
     loss, accuracy = _loss(classifier, label_smoothing, r_drop)
-    _check_adversarial(classifier, adversarial, r_drop, unlabelled)
-    batches = training.dataset
-    if r_drop:
-        batches = lambda step: inputs_twice(training.dataset(step))  # noqa: E731
-    elif len(unlabelled):
+
+    def stream(step: int) -> Any:
+        return inputs_twice(training.dataset(step)) if r_drop else training.dataset(step)
+
+    if len(unlabelled):
         tokens = max(round(unlabelled_share * tokens_per_batch), 1)
-        batches = with_unlabelled(training, unlabelled, classifier.pack_for_encoders, tokens, seed)
+        stream = with_unlabelled(training, unlabelled, classifier.pack_for_encoders, tokens, seed)
     with classifier._training_network(precision) as network:
         history = fit_network(
             AdversarialNetwork(network, adversarial) if adversarial else network,
-            batches,
+            stream,
             held_out.dataset(),
             loss=loss,
             optimizer=_optimizer(
