@@ -87,9 +87,7 @@ def test_a_rare_label_is_found_with_class_weights_only(ordered_classifier, rare_
     assert share[True] < 0.05 and 0.25 < share[False] < 0.5
 
 
-def test_adversarial_training_with_texts_that_have_no_labels(
-    tmp_path, ordered_reviews, ordered_classifier
-):
+def test_adversarial_training_with_texts_that_have_no_labels(ordered_classifier):
     # Words that say it by themselves: attention is not what is tested.
     generator = np.random.default_rng(4)
 
@@ -101,21 +99,17 @@ def test_adversarial_training_with_texts_that_have_no_labels(
             ("negative", "positive"),
         )
 
-    def trained(**changes):
-        model = ordered_classifier(ngram_buckets=0)
-        arguments = {**SETTINGS, "epochs": 4, "learning_rate": 0.01, "tokens_per_batch": 64}
-        arguments |= {"adversarial": AdversarialTraining(shift=0.1), **changes}
-        history = model.fit(train, validation, unlabelled=train.texts[::-1], **arguments)
-        return [np.array(weight) for weight in model.network.weights], history
-
     train, validation = reviews(60), reviews(40)
-    weights, history = trained()
+    model = ordered_classifier(ngram_buckets=0)
+    history = model.fit(
+        train,
+        validation,
+        unlabelled=reviews(30).texts,
+        adversarial=AdversarialTraining(shift=0.1),
+        **{**SETTINGS, "epochs": 4, "learning_rate": 0.01, "tokens_per_batch": 64},
+    )
     assert history[-1]["val_accuracy"] > 0.95
-    again, _ = trained(directory=tmp_path)
-    other, _ = trained(adversarial=AdversarialTraining(shift=0.1, virtual=0.0))
-    for one, same in zip(weights, again, strict=True):
-        np.testing.assert_allclose(one, same, atol=1e-4)
-    assert any(abs(one - two).max() > 1e-3 for one, two in zip(weights, other, strict=True))
+    assert accuracy(model, validation) == pytest.approx(history[-1]["val_accuracy"])
 
 
 def test_errors_of_adversarial_training(
