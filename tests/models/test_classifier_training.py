@@ -104,9 +104,9 @@ def test_adversarial_training_with_texts_that_have_no_labels(ordered_classifier)
     history = model.fit(
         train,
         validation,
-        unlabelled=reviews(30).texts,
+        unlabelled=train.texts[::-1],
         adversarial=AdversarialTraining(shift=0.1),
-        **{**SETTINGS, "epochs": 4, "learning_rate": 0.01, "tokens_per_batch": 64},
+        **{**SETTINGS, "epochs": 8, "learning_rate": 0.01, "tokens_per_batch": 64},
     )
     assert history[-1]["val_accuracy"] > 0.95
     assert accuracy(model, validation) == pytest.approx(history[-1]["val_accuracy"])
