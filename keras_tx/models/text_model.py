@@ -119,8 +119,10 @@ class TextModel(keras.Model, abc.ABC):
             if weights == "float16":
                 halve_weights(beside)
             os.replace(beside, path)
-            # Rounded weights are not this model's.
-            self.origin = str(path.resolve()) if weights == "float32" else None
+            if weights == "float32":
+                self.origin = str(path.resolve())
+            elif self.origin == str(path.resolve()):
+                self.origin = None  # The file that had this model's weights has rounded ones now.
         finally:
             beside.unlink(missing_ok=True)
 

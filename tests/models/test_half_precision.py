@@ -49,6 +49,8 @@ def test_only_the_file_with_the_very_weights_is_the_origin(classifier, tmp_path)
     classifier.save(tmp_path / "whole.keras")
     assert classifier.origin == str(tmp_path / "whole.keras")
     classifier.save(tmp_path / "half.keras", weights="float16")
+    assert classifier.origin == str(tmp_path / "whole.keras")
+    classifier.save(tmp_path / "whole.keras", weights="float16")
     assert classifier.origin is None
     assert load(tmp_path / "half.keras").origin == str(tmp_path / "half.keras")
 
