@@ -139,7 +139,7 @@ def test_demo_does_the_main_job(tmp_path: pathlib.Path, environment: dict[str, s
         "negative",
     ]
     assert "rue" in lines[translation + 1] and "gare" in lines[translation + 2]
-    for model in ("sentiment_imdb", "translator_en_fr"):
+    for model in ("sentiment_imdb_fast", "translator_en_fr"):
         assert (tmp_path / model / "1" / "saved_model.pb").is_file()
 
 
