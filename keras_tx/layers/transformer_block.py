@@ -9,6 +9,7 @@ import keras
 
 from keras_tx.layers.byte_dropout import ByteDropout
 from keras_tx.layers.feed_forward import FeedForward
+from keras_tx.layers.layer_normalization import LayerNormalization
 from keras_tx.layers.multi_head_attention import MultiHeadAttention
 from keras_tx.layers.validation import positive_integer, rate
 
@@ -91,10 +92,8 @@ class TransformerBlock(keras.layers.Layer):
         feed_forward.build(shape)
         return feed_forward
 
-    def _build_norm(self, name: str, shape: tuple) -> keras.layers.LayerNormalization:
-        norm = keras.layers.LayerNormalization(
-            epsilon=self.epsilon, dtype=self.dtype_policy, name=name
-        )
+    def _build_norm(self, name: str, shape: tuple) -> LayerNormalization:
+        norm = LayerNormalization(self.epsilon, dtype=self.dtype_policy, name=name)
         norm.build(shape)
         return norm
 
@@ -105,10 +104,10 @@ class TransformerBlock(keras.layers.Layer):
         self, x: Any, norm: keras.layers.Layer, sublayer: Callable, training: bool | None
     ) -> tuple[Any, tuple]:
         """One sublayer with its residual connection: the new `x`, and what else it returned."""
-        outputs = sublayer(norm(x) if self.norm_first else x)
+        outputs = sublayer(norm(x, training=training) if self.norm_first else x)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         x = x + self.dropout_layer(outputs[0], training=training)
-        return (x if self.norm_first else norm(x)), outputs[1:]
+        return (x if self.norm_first else norm(x, training=training)), outputs[1:]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from keras_tx.layers import (
     PositionalEmbedding,
     TransformerEncoder,
 )
+from keras_tx.layers.layer_normalization import LayerNormalization
 from keras_tx.models.windowed_encoder import encoded_text
 
 
@@ -116,7 +117,7 @@ def classification_network(
                 name=f"encoder_{number}",
             )(x)
         if norm_first:
-            x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="encoder_norm")(x)
+            x = LayerNormalization(1e-5, dtype=dtype, name="encoder_norm")(x)
     x = MeanMaxPooling1D(dtype=dtype, name="pooling")(x)
     x = keras.layers.Dropout(0.5, dtype=dtype, name="pooled_dropout")(x)
     logits = keras.layers.Dense(

@@ -9,6 +9,7 @@ import keras
 
 from keras_tx.layers import PositionalEmbedding, TransformerEncoder
 from keras_tx.layers.byte_dropout import ByteDropout
+from keras_tx.layers.layer_normalization import LayerNormalization
 from keras_tx.models.region_encoder import RegionEncoder
 
 HUB = "keras_hub>"  # What the registered names of KerasHub's classes begin with.
@@ -92,7 +93,7 @@ class EncoderNetwork(keras.Model):
                 name=f"encoder_{number}",
             )(x)
         if norm_first:
-            x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="encoder_norm")(x)
+            x = LayerNormalization(1e-5, dtype=dtype, name="encoder_norm")(x)
         super().__init__(inputs=ids, outputs=x, name=name)
         self.token_embedding = embedding
         self.settings = {

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_tx.layers.bias import Bias
+from keras_tx.layers.layer_normalization import LayerNormalization
 from keras_tx.layers.token_gathering import TokenGathering
 from keras_tx.models.windowed_encoder import WindowedEncoder
 
@@ -49,6 +50,6 @@ def masked_language_network(encoder: keras.Model, dtype: Any = None) -> keras.Mo
     vectors = WindowedEncoder(encoder, dtype=dtype, name="encoder")(ids)
     x = TokenGathering(dtype=dtype, name="masked_tokens")(vectors, positions)
     x = keras.layers.Dense(table.output_dim, activation="gelu", dtype=dtype, name="transform")(x)
-    x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="transform_norm")(x)
+    x = LayerNormalization(1e-5, dtype=dtype, name="transform_norm")(x)
     logits = Bias(dtype=dtype, name="vocabulary_bias")(table(x, reverse=True))
     return keras.Model([ids, positions], logits, name="masked_language_network")

@@ -19,6 +19,7 @@ from keras_tx.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
+from keras_tx.layers.layer_normalization import LayerNormalization
 
 ACTIVATIONS = {"relu": "RELU", "gelu": "GELU", "silu": "SWISH"}
 # What all blocks of a stack must have in common: the engine knows one value for each.
@@ -273,7 +274,8 @@ def _set_linear(target: Any, layer: keras.layers.Dense, units: slice = slice(Non
 
 
 def _set_norm(target: Any, norm: keras.layers.LayerNormalization) -> None:
-    if type(norm) is not keras.layers.LayerNormalization or not (norm.center and norm.scale):
+    known = type(norm) in (keras.layers.LayerNormalization, LayerNormalization)
+    if not known or not (norm.center and norm.scale):
         raise ValueError(
             f"network expected layer normalizations with scale and center. Received: {norm.name!r}"
         )

@@ -20,7 +20,7 @@ def test_residual_connection(norm_first, vectors):
     block._build_dropout()
     x = vectors(2, 3, 8)
 
-    def double(x):
+    def double(x, training=False):
         return 2.0 * x
 
     def half(x):

@@ -1,0 +1,90 @@
+"""Layer normalization that trains faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_tx")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` of the last axis, with its gradient written out.
+
+    `y = γ (x - mean) / sqrt(variance + ε) + β`. A small Transformer on a processor spends a
+    sixth of its training on normalizations: Keras' form makes arrays of the inputs' size
+    that hold products of one row's numbers, and its derivative makes as many again. With
+    the normalized inputs `n`, the gradient for `x` is
+
+    `(g - mean(g) - n mean(g n)) / sqrt(variance + ε)`, where `g = γ dy`,
+
+    so that `n` is all that a step must keep; sums over rows and columns are matrix products.
+    Outside of training it is Keras' own form.
+
+    Args:
+        epsilon: `ε`. Default 1e-3.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(…, D)`, floats. Computed in float32 at least.
+        training: whether to compute as described.
+
+    Returns:
+        Of the shape of the inputs, in the layer's compute type.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_tx.layers.layer_normalization import LayerNormalization
+        >>> outputs = LayerNormalization()(np.array([[1.0, 3.0], [5.0, 5.0]]), training=True)
+        >>> np.asarray(outputs).round(2).tolist()
+        [[-1.0, 1.0], [0.0, 0.0]]
+
+    Source: Ba et al. 2016, "Layer Normalization".
+    """
+
+    def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
+        super().__init__(epsilon=epsilon, **kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if not training:
+            return super().call(inputs)
+        return normalize(inputs, self.gamma, self.beta, self.epsilon, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        config = keras.layers.Layer.get_config(self)
+        return {**config, "epsilon": self.epsilon}
+
+
+def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float, dtype: str) -> Any:
+    """The rows of `inputs (…, D)` normalized, scaled by `gamma (D,)`, moved by `beta (D,)`."""
+
+    @ops.custom_gradient
+    def normalized(inputs: Any, gamma: Any, beta: Any) -> Any:
+        size = inputs.shape[-1]
+        rows = ops.cast(ops.reshape(inputs, (-1, size)), wide)
+        centered = rows - ops.mean(rows, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centered), axis=-1, keepdims=True)
+        inverse = ops.rsqrt(variance + epsilon)
+        rows = centered * inverse
+        outputs = ops.cast(rows * gamma + beta, dtype)
+
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:
+            (upstream,) = arguments if upstream is None else (upstream,)
+            slopes = ops.cast(ops.reshape(upstream, (-1, size)), wide)
+            products = slopes * rows
+            every_row = ops.ones((1, ops.shape(rows)[0]), wide)
+            shares = (gamma / size)[:, None]
+            changes = slopes * gamma - ops.matmul(slopes, shares)
+            changes = (changes - rows * ops.matmul(products, shares)) * inverse
+            return (
+                ops.reshape(ops.cast(changes, inputs.dtype), ops.shape(inputs)),
+                ops.matmul(every_row, products)[0],
+                ops.matmul(every_row, slopes)[0],
+            )
+
+        return ops.reshape(outputs, ops.shape(inputs)), gradient
+
+    wide = keras.backend.result_type(inputs.dtype, "float32")
+    gamma, beta = (ops.cast(ops.convert_to_tensor(weight), wide) for weight in (gamma, beta))
+    return normalized(inputs, gamma, beta)

@@ -1,0 +1,135 @@
+"""Layer normalization with its own gradient, against NumPy and against Keras' layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+from keras_tx.layers.layer_normalization import LayerNormalization, normalize
+
+RANDOM = np.random.default_rng(8)
+GAMMA, BETA = RANDOM.normal(1, 0.3, 6), RANDOM.normal(0, 0.3, 6)
+
+
+def layers(dtype: str) -> tuple[LayerNormalization, keras.layers.LayerNormalization]:
+    """One of ours and one of Keras', with the same weights."""
+    pair = (
+        LayerNormalization(1e-5, dtype=dtype),
+        keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype),
+    )
+    for layer in pair:
+        layer.build((None, None, 6))
+        layer.set_weights([GAMMA, BETA])
+    return pair
+
+
+def vectors(dtype: str = "float32") -> np.ndarray:
+    return RANDOM.normal(2, 3, (2, 5, 6)).astype(dtype)
+
+
+def gradients(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Of `function`, a number, with respect to the arrays."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        found = jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays)
+    else:
+        import tensorflow as tf
+
+        tensors = [tf.constant(array) for array in arrays]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            number = function(*tensors)
+        found = tape.gradient(number, tensors)
+    return [np.asarray(gradient) for gradient in found]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_gives_what_numpy_gives(norm_twin, training):
+    layer, _ = layers("float32")
+    inputs = vectors()
+    outputs = np.asarray(layer(inputs, training=training))
+    np.testing.assert_allclose(outputs, norm_twin(layer, inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float32", 1e-5), ("float64", 1e-9), ("mixed_bfloat16", 1e-6)],
+)
+def test_training_gives_what_keras_gives_in_each_precision(dtype, tolerance):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no double precision unless it is asked to")
+    ours, theirs = layers(dtype)
+    inputs = vectors("float64" if dtype == "float64" else "float32")
+    outputs, expected = ours(inputs, training=True), theirs(inputs)
+    assert keras.backend.standardize_dtype(outputs.dtype) == ours.compute_dtype
+    outputs, expected = (np.asarray(array).astype("float64") for array in (outputs, expected))
+    # In half precision a number may fall on the other side of a rounding.
+    last_bit = 2**-7 if dtype == "mixed_bfloat16" else 0
+    np.testing.assert_allclose(outputs, expected, atol=tolerance, rtol=tolerance + last_bit)
+
+
+def test_outside_of_training_it_is_kerass_layer_to_the_bit():
+    ours, theirs = layers("float32")
+    inputs = vectors()
+    np.testing.assert_array_equal(np.asarray(ours(inputs)), np.asarray(theirs(inputs)))
+
+
+def test_the_gradients_are_those_of_the_formula():
+    """Central differences of NumPy's normalization, in double precision."""
+    inputs, slopes = vectors("float64"), RANDOM.normal(size=(2, 5, 6))
+
+    def twin(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> float:
+        centered = x - x.mean(-1, keepdims=True)
+        normal = centered / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return float(((normal * gamma + beta) * slopes).sum())
+
+    def ours(x: object, gamma: object, beta: object) -> object:
+        outputs = normalize(x, gamma, beta, 1e-5, "float32")
+        return keras.ops.sum(outputs * slopes.astype("float32"))
+
+    arrays = [inputs, GAMMA, BETA]
+    found = gradients(ours, *(array.astype("float32") for array in arrays))
+    for place, (array, gradient) in enumerate(zip(arrays, found, strict=True)):
+        differences = np.zeros_like(array)
+        for index in np.ndindex(array.shape):
+            moved = []
+            for step in (1e-6, -1e-6):
+                changed = array.copy()
+                changed[index] += step
+                moved.append(twin(*arrays[:place], changed, *arrays[place + 1 :]))
+            differences[index] = (moved[0] - moved[1]) / 2e-6
+        np.testing.assert_allclose(gradient, differences, atol=2e-4, rtol=1e-4)
+
+
+def test_rows_without_any_difference_stay_finite():
+    layer, _ = layers("float32")
+    outputs = np.asarray(layer(np.full((3, 6), 7.0, "float32"), training=True))
+    np.testing.assert_allclose(outputs, np.tile(BETA, (3, 1)), atol=1e-5)
+
+    def total(x: object) -> object:
+        return keras.ops.sum(normalize(x, GAMMA, BETA, 1e-5, "float32"))
+
+    (gradient,) = gradients(total, np.full((3, 6), 7.0, "float32"))
+    assert np.isfinite(gradient).all()
+
+
+def test_a_mask_goes_through():
+    inputs = keras.Input((4,), dtype="int32")
+    x = keras.layers.Embedding(5, 6, mask_zero=True)(inputs)
+    assert getattr(LayerNormalization()(x), "_keras_mask", None) is not None
+
+
+def test_a_model_with_it_comes_back_from_its_file(tmp_path):
+    inputs = keras.Input((None, 6))
+    model = keras.Model(inputs, LayerNormalization(1e-4, name="norm")(inputs))
+    model.get_layer("norm").set_weights([GAMMA, BETA])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert type(again.get_layer("norm")) is LayerNormalization
+    assert again.get_layer("norm").epsilon == 1e-4
+    inputs = vectors()
+    np.testing.assert_array_equal(np.asarray(again(inputs)), np.asarray(model(inputs)))
