@@ -8,6 +8,7 @@ import keras
 
 from keras_tx.layers import PositionalEmbedding, TransformerDecoder, TransformerEncoder
 from keras_tx.layers.byte_dropout import ByteDropout
+from keras_tx.layers.layer_normalization import LayerNormalization
 
 
 def translation_network(
@@ -23,6 +24,7 @@ def translation_network(
     dropout: float = 0.1,
     norm_first: bool = True,
     activation: str = "relu",
+    use_bias: bool = True,
     positions: str = "sinusoidal",
     dtype: Any = None,
 ) -> keras.Model:
@@ -39,6 +41,7 @@ def translation_network(
         embed_dim, dense_dim, num_heads, norm_first, activation: of encoders and decoders.
         num_encoder_layers, num_decoder_layers: how many of each.
         dropout: rate on embeddings and inside the layers.
+        use_bias: whether their projections have biases. Default `True`.
         positions: `"sinusoidal"` (default) or `"learned"`.
         dtype: dtype policy of all layers. Default: the global one.
 
@@ -75,11 +78,12 @@ def translation_network(
                 norm_first=norm_first,
                 dropout=dropout,
                 activation=activation,
+                use_bias=use_bias,
                 dtype=dtype,
                 name=f"{name}_{number}",
             )(x, *further)
         if norm_first:
-            x = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name=f"{name}_norm")(x)
+            x = LayerNormalization(1e-5, dtype=dtype, name=f"{name}_norm")(x)
         return x
 
     if target_vocabulary_size is None:

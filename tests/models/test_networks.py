@@ -45,6 +45,8 @@ def test_translation_weights_by_hand():
     assert separate.count_params() == 50 * D + blocks + norms(2)
     assert translation(norm_first=False).count_params() == 20 * D + blocks
     assert translation(positions="learned").count_params() == 36 * D + blocks + norms(2)
+    biases = 2 * (4 * D + F + D) + (8 * D + F + D)
+    assert translation(use_bias=False).count_params() == 20 * D + blocks - biases + norms(2)
 
 
 def test_translation_layer_names_and_shapes():
