@@ -10,6 +10,7 @@ import click
 
 from keras_tx.cli.labelled_files import SEPARATOR, read_examples
 from keras_tx.cli.loading import load_model, start_tensorflow
+from keras_tx.cli.numbers import no_nan
 from keras_tx.cli.training_directory import TrainingDirectory
 from keras_tx.cli.training_options import (
     HELD_OUT_SHARE,
@@ -73,6 +74,19 @@ def _data_options(default: str, required: bool) -> Callable:
     metavar="MODEL",
     help="A classifier, such as sentiment_imdb, or a pre-trained encoder, to begin with.",
 )
+@click.option(
+    "--unlabelled",
+    metavar="PATH",
+    help="Texts without labels to learn from as well: a table, the IMDB reviews, a folder of .txt "
+    "files, or a file with a text a line. Training is adversarial then.",
+)
+@click.option(
+    "--adversarial-shift",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=no_nan,
+    help="Ask for the same answers when the token vectors of a text are shifted so far, in the "
+    "worst direction. A step takes four to nine times as long. Default: none; 5 with --unlabelled.",
+)
 @training_options("tiny, small or book")
 def classifier(
     data: str, dev: str | None, multi_label: bool, separator: str | None, **choices: Any
@@ -80,6 +94,10 @@ def classifier(
     """Train a classifier for the labels of --data, whatever they are."""
     if separator is not None and not multi_label:
         raise click.UsageError("expected --multi-label with --separator. Received: none")
+    for name in ("unlabelled", "adversarial_shift"):
+        if choices[name] is not None and multi_label:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"expected {option} or --multi-label. Received: both")
     for name in ("preset", "vocabulary_size"):
         if choices["backbone"] is not None and choices[name] is not None:
             option = f"--{name.replace('_', '-')}"
@@ -109,6 +127,8 @@ def _train(
     preset: str | None,
     class_weights: tuple[str, ...],
     backbone: str | None = None,
+    unlabelled: str | None = None,
+    adversarial_shift: float | None = None,
     **choices: Any,
 ) -> None:
     weights = _class_weights(class_weights)
@@ -122,8 +142,9 @@ def _train(
     names = ("text_column", "label_column", "separator", "unquoted")
     reading = {name: choices.pop(name) for name in names}
     parts = _examples(data, dev, choices["seed"], **reading)
-    multi_label = reading["separator"] is not None
-    arguments = {"class_weights": weights, "multi_label": multi_label}
+    arguments = {"class_weights": weights, "multi_label": reading["separator"] is not None}
+    if unlabelled is not None or adversarial_shift is not None:
+        arguments |= _adversarial(unlabelled, adversarial_shift, reading)
     _train_classifier(directory, *parts, preset=preset, begun=begun, **arguments, **choices)
 
 
@@ -137,6 +158,17 @@ def _backbone(name_or_path: str) -> Any:
             f"which holds a {type(model).__name__}"
         )
     return model
+
+
+def _adversarial(path: str | None, shift: float | None, reading: dict[str, Any]) -> dict[str, Any]:
+    from keras_tx.data import read_unlabelled
+    from keras_tx.training import AdversarialTraining
+
+    columns = {"text_column": reading["text_column"], "quoted": not reading["unquoted"]}
+    return {
+        "unlabelled": read_unlabelled(path, **columns) if path is not None else (),
+        "adversarial": AdversarialTraining(**({"shift": shift} if shift is not None else {})),
+    }
 
 
 def _class_weights(given: tuple[str, ...]) -> Any:

@@ -20,6 +20,7 @@ from keras_tx.data.readers_labelled import (
     read_labelled_table,
 )
 from keras_tx.data.readers_parallel import read_pairs, read_parallel, read_tab_pairs
+from keras_tx.data.readers_unlabelled import read_unlabelled
 from keras_tx.data.sample import sample_pairs, sample_reviews
 from keras_tx.data.splits import split_labelled, split_pairs
 from keras_tx.data.token_sequences import TokenSequences
@@ -46,6 +47,7 @@ __all__ = [
     "read_pairs",
     "read_parallel",
     "read_tab_pairs",
+    "read_unlabelled",
     "sample_pairs",
     "sample_reviews",
     "split_labelled",

@@ -9,6 +9,7 @@ from keras_tx.data import readers_imdb
 from keras_tx.data.examples import LabelledTexts
 from keras_tx.data.readers_imdb import is_imdb_folder, read_imdb, read_imdb_unlabelled
 from keras_tx.data.readers_table import is_table, read_labelled_table
+from keras_tx.data.readers_unlabelled import TAR_SUFFIXES
 from keras_tx.data.text_files import existing_path, texts_in_folder
 
 __all__ = [
@@ -18,8 +19,6 @@ __all__ = [
     "read_labelled_folder",
     "read_labelled_table",
 ]
-
-_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 
 def read_labelled_folder(
@@ -108,7 +107,7 @@ def read_labelled(
     path = existing_path(path)
     if path.is_file() and is_table(path):
         return read_labelled_table(path, text_column, label_column, label_names, quoted)
-    if path.is_file() and not path.name.lower().endswith(_TAR_SUFFIXES):
+    if path.is_file() and not path.name.lower().endswith(TAR_SUFFIXES):
         raise ValueError(
             "Expected a .csv or .tsv table, a tar archive or a folder. "
             f"Received: path={str(path)!r}"

@@ -179,7 +179,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
         # (B, H, Tq, Tk) x (B, H, Tk, V) -> (B, H, Tq, V) -> (B, Tq, H * V)
         heads = ops.matmul(self.dropout_layer(weights, training=training), values)
-        heads = ops.transpose(heads, (0, 2, 1, 3))
+        if query.shape[1] != 1:
+            heads = ops.transpose(heads, (0, 2, 1, 3))
         heads = ops.reshape(heads, (-1, self.num_heads * self.value_dim))
         outputs = self.output_projection(heads)
         outputs = ops.reshape(outputs, (-1, ops.shape(query)[1], outputs.shape[-1]))
@@ -219,11 +220,15 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _split_heads(self, x: Any, origin: Any, size: int) -> Any:
         # (B * T, H * size) -> (B, H, T, size)
+        if origin.shape[1] == 1:  # One token: its values are in that order as they are.
+            return ops.reshape(x, (-1, self.num_heads, 1, size))
         x = ops.reshape(x, (-1, ops.shape(origin)[1], self.num_heads, size))
         return ops.transpose(x, (0, 2, 1, 3))
 
     def _split_keys(self, x: Any, origin: Any) -> Any:
         # (B * T, H * K) -> (B, H, K, T): keys are kept transposed, as the product needs them.
+        if origin.shape[1] == 1:
+            return ops.reshape(x, (-1, self.num_heads, self.key_dim, 1))
         x = ops.reshape(x, (-1, ops.shape(origin)[1], self.num_heads, self.key_dim))
         return ops.transpose(x, (0, 2, 3, 1))
 

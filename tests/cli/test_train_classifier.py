@@ -99,3 +99,32 @@ def test_it_begins_with_a_classifier(run, models, tmp_path):
     result = run("train", "classifier", *arguments, "--backbone", "translator_en_fr")
     assert (result.exit_code, result.stdout) == (1, "") and not (tmp_path / "other").exists()
     assert "which holds a Translator" in result.stderr
+
+
+def test_texts_without_labels_and_a_shift_count(run, tmp_path):
+    rows = [f"{label},{label} number {n}" for n in range(12) for label in ("art", "law")]
+    (tmp_path / "x.csv").write_text("\n".join(["label,body", *rows]))
+    (tmp_path / "others.csv").write_text("body\nabout law and art\nsomething, else\n", "utf-8")
+    (tmp_path / "others.txt").write_text("about law and art\n\nanother one\n", "utf-8")
+    data = ("--data", tmp_path / "x.csv", "--text-column", "body", "--preset", "tiny")
+    quick = ("--epochs", 1, "--vocabulary-size", 300)
+
+    def weights(name, *options):
+        result = run("train", "classifier", *data, *quick, "--output", tmp_path / name, *options)
+        assert result.exit_code == 0, result.output
+        return keras_tx.load(tmp_path / name).network.get_layer("embedding").get_weights()[0]
+
+    others = ("--unlabelled", tmp_path / "others.txt")
+    # The shift is 5 in both: what differs is what else was learned from.
+    assert (weights("alone", "--adversarial-shift", 5) != weights("others", *others)).any()
+    result = run("train", "classifier", *data, "--adversarial-shift", "inf", "--output", "bad")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "shift expected a positive number. Received: shift=inf" in result.stderr
+    # A row that is no row of two fields is told before anything is written.
+    arguments = ("--unlabelled", tmp_path / "others.csv", "--output", tmp_path / "bad")
+    result = run("train", "classifier", *data, *arguments)
+    assert (result.exit_code, result.stdout) == (1, "") and not (tmp_path / "bad").exists()
+    assert "others.csv, line 3, with 2" in result.stderr
+    result = run("train", "classifier", *data, *others, "--multi-label", "--output", tmp_path / "b")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "expected --unlabelled or --multi-label. Received: both" in result.stderr
