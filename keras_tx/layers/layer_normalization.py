@@ -44,7 +44,8 @@ class LayerNormalization(keras.layers.LayerNormalization):
     """
 
     def __init__(self, epsilon: float = 1e-3, **kwargs: Any) -> None:
-        super().__init__(epsilon=epsilon, **kwargs)
+        # Named, so that other values for them are an error: `normalize` knows no others.
+        super().__init__(axis=-1, epsilon=epsilon, center=True, scale=True, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if not training:
