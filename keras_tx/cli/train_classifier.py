@@ -94,16 +94,10 @@ def classifier(
     """Train a classifier for the labels of --data, whatever they are."""
     if separator is not None and not multi_label:
         raise click.UsageError("expected --multi-label with --separator. Received: none")
-    for name in ("unlabelled", "adversarial_shift"):
-        if choices[name] is not None and multi_label:
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"expected {option} or --multi-label. Received: both")
-    for name in ("preset", "vocabulary_size"):
-        if choices["backbone"] is not None and choices[name] is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(
-                f"expected {option} or --backbone, which has its own. Received: both"
-            )
+    if multi_label:
+        _expect_none(choices, ("unlabelled", "adversarial_shift"), "--multi-label")
+    if choices["backbone"] is not None:
+        _expect_none(choices, ("preset", "vocabulary_size"), "--backbone, which has its own")
     _train(data, dev, separator=(separator or SEPARATOR) if multi_label else None, **choices)
 
 
@@ -115,6 +109,13 @@ def sentiment(data: str | None, dev: str | None, **choices: Any) -> None:
     if dev is not None and data is None:
         raise click.UsageError("expected --data with --dev. Received: --dev alone")
     _train(data, dev, separator=None, **choices)
+
+
+def _expect_none(choices: dict[str, Any], names: tuple[str, ...], other: str) -> None:
+    for name in names:
+        if choices[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"expected {option} or {other}. Received: both")
 
 
 def _train(
@@ -167,7 +168,7 @@ def _adversarial(path: str | None, shift: float | None, reading: dict[str, Any])
     columns = {"text_column": reading["text_column"], "quoted": not reading["unquoted"]}
     return {
         "unlabelled": read_unlabelled(path, **columns) if path is not None else (),
-        "adversarial": AdversarialTraining(**({"shift": shift} if shift is not None else {})),
+        "adversarial": AdversarialTraining() if shift is None else AdversarialTraining(shift),
     }
 
 

@@ -19,11 +19,29 @@ from typing import IO
 
 from keras_tx.data.text_files import decode_text, existing_file
 
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\0", lzma.open), (b"BZh", bz2.open))
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _CHUNK = 1 << 20
 # Text shrinks to a tenth, seldom to a fiftieth: what unpacks to much more was made to.
 _LARGEST_RATIO, _ALWAYS_FINE = 200, 256 << 20
+
+
+def is_tar_name(name: str) -> bool:
+    """Whether this is the name of a tar archive, perhaps a compressed one.
+
+    Args:
+        name: a file name.
+
+    Returns:
+        Whether `read_tar_members` is its reader.
+
+    Example:
+
+    >>> is_tar_name("reviews.TGZ"), is_tar_name("reviews.gz")
+    (True, False)
+    """
+    return name.lower().endswith(_TAR_SUFFIXES)
 
 
 def read_tar_members(

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from keras_tx.data import readers_imdb
+from keras_tx.data.archives import is_tar_name
 from keras_tx.data.examples import LabelledTexts
 from keras_tx.data.readers_imdb import is_imdb_folder, read_imdb, read_imdb_unlabelled
 from keras_tx.data.readers_table import is_table, read_labelled_table
-from keras_tx.data.readers_unlabelled import TAR_SUFFIXES
 from keras_tx.data.text_files import existing_path, texts_in_folder
 
 __all__ = [
@@ -107,7 +107,7 @@ def read_labelled(
     path = existing_path(path)
     if path.is_file() and is_table(path):
         return read_labelled_table(path, text_column, label_column, label_names, quoted)
-    if path.is_file() and not path.name.lower().endswith(TAR_SUFFIXES):
+    if path.is_file() and not is_tar_name(path.name):
         raise ValueError(
             "Expected a .csv or .tsv table, a tar archive or a folder. "
             f"Received: path={str(path)!r}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
+from keras_tx.data.archives import is_tar_name
 from keras_tx.data.readers_imdb import is_imdb_folder, read_imdb_unlabelled
 from keras_tx.data.readers_table import is_table, read_table_columns
 from keras_tx.data.text_files import existing_path, read_text, split_lines, texts_in_folder
-
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 
 def read_unlabelled(
@@ -41,9 +40,8 @@ def read_unlabelled(
     path = existing_path(path)
     if path.is_file() and is_table(path):
         return read_table_columns(path, text_column, text_column, quoted)[1]
-    if path.is_file() and path.name.lower().endswith(TAR_SUFFIXES):
-        return read_imdb_unlabelled(path)
-    if path.is_dir() and (path.name == "unsup" or is_imdb_folder(path)):
+    is_imdb = path.name == "unsup" or is_imdb_folder(path)
+    if is_imdb if path.is_dir() else is_tar_name(path.name):
         return read_imdb_unlabelled(path)
     if path.is_dir():
         texts = texts_in_folder(path)

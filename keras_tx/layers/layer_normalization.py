@@ -12,10 +12,9 @@ from keras import ops
 class LayerNormalization(keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization` of the last axis, with its gradient written out.
 
-    `y = γ (x - mean) / sqrt(variance + ε) + β`. A small Transformer on a processor spends a
-    sixth of its training on normalizations: Keras' form makes arrays of the inputs' size
-    that hold products of one row's numbers, and its derivative makes as many again. With
-    the normalized inputs `n`, the gradient for `x` is
+    `y = γ (x - mean) / sqrt(variance + ε) + β`. Keras' form makes several arrays of the inputs'
+    size, and its derivative as many again, which a processor's memory pays for. With the
+    normalized inputs `n`, the gradient for `x` is
 
     `(g - mean(g) - n mean(g n)) / sqrt(variance + ε)`, where `g = γ dy`,
 
@@ -70,6 +69,7 @@ def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float, dtype: str) ->
         rows = centered * inverse
         outputs = ops.cast(rows * gamma + beta, dtype)
 
+        # TensorFlow names the argument, JAX does not.
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
             (upstream,) = arguments if upstream is None else (upstream,)
             slopes = ops.cast(ops.reshape(upstream, (-1, size)), wide)

@@ -117,14 +117,14 @@ def test_texts_without_labels_and_a_shift_count(run, tmp_path):
     others = ("--unlabelled", tmp_path / "others.txt")
     # The shift is 5 in both: what differs is what else was learned from.
     assert (weights("alone", "--adversarial-shift", 5) != weights("others", *others)).any()
-    result = run("train", "classifier", *data, "--adversarial-shift", "inf", "--output", "bad")
-    assert (result.exit_code, result.stdout) == (1, "")
+    bad = ("--output", tmp_path / "bad")
+    result = run("train", "classifier", *data, "--adversarial-shift", "inf", *bad)
+    assert (result.exit_code, result.stdout) == (1, "") and not (tmp_path / "bad").exists()
     assert "shift expected a positive number. Received: shift=inf" in result.stderr
     # A row that is no row of two fields is told before anything is written.
-    arguments = ("--unlabelled", tmp_path / "others.csv", "--output", tmp_path / "bad")
-    result = run("train", "classifier", *data, *arguments)
+    result = run("train", "classifier", *data, "--unlabelled", tmp_path / "others.csv", *bad)
     assert (result.exit_code, result.stdout) == (1, "") and not (tmp_path / "bad").exists()
     assert "others.csv, line 3, with 2" in result.stderr
-    result = run("train", "classifier", *data, *others, "--multi-label", "--output", tmp_path / "b")
+    result = run("train", "classifier", *data, *others, "--multi-label", *bad)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "expected --unlabelled or --multi-label. Received: both" in result.stderr

@@ -54,7 +54,7 @@ def test_the_unlabelled_reviews_of_imdb(tmp_path):
 )
 def test_a_file_without_texts_is_named(tmp_path, content, message):
     (tmp_path / "texts.txt").write_bytes(content)
-    with pytest.raises(ValueError, match=message + ".*"):
+    with pytest.raises(ValueError, match=message):
         read_unlabelled(tmp_path / "texts.txt")
 
 
@@ -64,5 +64,5 @@ def test_other_paths_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no_such"):
         read_unlabelled(tmp_path / "no_such")
     (tmp_path / "reviews.tgz").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match="Received: "):
+    with pytest.raises(ValueError, match=r"archive.* Received: .*reviews\.tgz"):
         read_unlabelled(tmp_path / "reviews.tgz")
