@@ -16,6 +16,8 @@ ROOMS = (
     "layers", "decoding", "text", "data", "training", "serving", "models", "evaluation", "cli",
 )  # fmt: skip
 BACKEND_FREE = ("layers", "decoding")  # keras.ops only: they run on every backend
+# The one file that also has a backend's own operation, where `keras.ops` makes twenty of one.
+WITH_OWN_OPERATION = {"decoding/gathering.py": {"tensorflow"}}
 BACKENDS = {"tensorflow", "tensorflow_text", "jax", "torch"}
 NOBODYS_ROOMS = {"utils", "util", "helpers", "helper", "common", "misc"}
 TOP_LEVEL = {
@@ -78,6 +80,7 @@ def test_imports_point_to_the_left_only(file):
 def test_rooms_that_run_on_every_backend_import_none(name):
     for file in (PACKAGE / name).rglob("*.py"):
         used = {imported.split(".")[0] for imported in imports(file)} & BACKENDS
+        used -= WITH_OWN_OPERATION.get(file.relative_to(PACKAGE).as_posix(), set())
         assert not used, f"{file.relative_to(ROOT)} imports {used}"
 
 

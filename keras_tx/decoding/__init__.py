@@ -1,7 +1,6 @@
 """Decoding: a step function to token ids; knows no model and no string."""
 
 from keras_tx.decoding.beam import BeamHypotheses, beam_search
-from keras_tx.decoding.beam_state import gather_beams
 from keras_tx.decoding.constraints import (
     Constraint,
     ForcedPrefix,
@@ -9,6 +8,7 @@ from keras_tx.decoding.constraints import (
     NoRepeatedNGrams,
     SuppressTokens,
 )
+from keras_tx.decoding.gathering import gather_beams
 from keras_tx.decoding.greedy import greedy_search
 from keras_tx.decoding.length_penalty import LengthPenalty
 from keras_tx.decoding.sampling import check_sampling, sample_tokens, sampling_search

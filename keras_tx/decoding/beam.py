@@ -11,7 +11,6 @@ from keras_tx.decoding.beam_state import (
     Finished,
     best_continuations,
     ending,
-    gather_beams,
     go_on,
     merge,
     start_beams,
@@ -19,6 +18,7 @@ from keras_tx.decoding.beam_state import (
     where_ended,
 )
 from keras_tx.decoding.constraints import Constraint
+from keras_tx.decoding.gathering import gather_beams
 from keras_tx.decoding.length_penalty import LengthPenalty
 from keras_tx.decoding.search_loop import run_search
 from keras_tx.decoding.token_loop import Step, longest_row

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_tx.decoding.constraints import FORBIDDEN, Constraint, SuppressTokens
-from keras_tx.decoding.top_tokens import top_tokens
+from keras_tx.decoding.gathering import gather_beams
+from keras_tx.decoding.top_tokens import top_continuations
 
 NOTHING = -1e9  # The score of what is not there.
 
@@ -32,20 +33,6 @@ class Finished(NamedTuple):
     log_probabilities: Any  # (B, K)
     count: Any  # (B,): how many have ended so far
     done: Any  # (B,)
-
-
-def gather_beams(x: Any, beams: Any) -> Any:
-    """Rows of `x` `(B, K, …)` in a new order: row `k` of the result is row `beams[:, k]`.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_tx.decoding import gather_beams
-        >>> np.asarray(gather_beams(np.array([[[1], [2], [3]]]), np.array([[2, 2, 0]]))).tolist()
-        [[[3], [3], [1]]]
-    """
-    shape = ops.shape(x)
-    rows = ops.arange(shape[0])[:, None] * shape[1] + beams  # (B, K') in (B * K)
-    return ops.take(ops.reshape(x, (shape[0] * shape[1], *shape[2:])), rows, axis=0)
 
 
 def start_beams(
@@ -89,20 +76,16 @@ def best_continuations(
             suppressed += constraint.token_ids
         else:
             allowed = constraint(allowed, index, live.ids, rows)
-    # First within each beam: what is then sorted over all of them is short. A few ids that
-    # are never chosen are taken out of what is found, which spares a pass over the logits.
-    count = min(2 * beams + len(suppressed), size)
-    values, tokens = top_tokens(ops.reshape(allowed, (-1, size)), count)  # (B * K, C)
-    values = values - ops.logsumexp(ops.reshape(logits, (-1, size)), axis=-1, keepdims=True)
+    # What is chosen is looked for in all beams at once. A few ids that are never chosen are taken
+    # out of what is found, which spares a pass over the logits.
+    count = min(beams * (2 + len(suppressed)), beams * size)
+    offsets = live.log_probabilities - ops.logsumexp(logits, axis=-1)
+    totals, places, tokens = top_continuations(allowed, offsets, count)  # (B, C)
     if suppressed:
         never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)
-        values = ops.where(never, FORBIDDEN, values)
-    values = ops.reshape(values, (-1, beams, count))
-    totals = ops.reshape(live.log_probabilities[:, :, None] + values, (-1, beams * count))
-    totals, places = ops.top_k(totals, k=2 * beams)  # (B, 2K)
-    places = ops.cast(places, "int32")
-    tokens = ops.take_along_axis(ops.reshape(tokens, (-1, beams * count)), places, axis=-1)
-    return totals, places // count, tokens
+        totals, best = ops.top_k(ops.where(never, FORBIDDEN, totals), k=2 * beams)
+        places, tokens = gather_beams(places, best), gather_beams(tokens, best)
+    return totals, places, tokens  # (B, 2K)
 
 
 def ending(
@@ -133,9 +116,9 @@ def merge(old: Finished, new: Finished) -> Finished:
     sums = ops.concatenate([old.log_probabilities, new.log_probabilities], axis=1)
     return Finished(
         ids,
-        ops.take_along_axis(lengths, best, axis=1),
+        gather_beams(lengths, best),
         scores,
-        ops.take_along_axis(sums, best, axis=1),
+        gather_beams(sums, best),
         old.count + new.count,
         old.done,
     )
@@ -148,8 +131,8 @@ def go_on(
     count = live.last.shape[1]
     totals = ops.where(tokens == end_id, 2 * NOTHING, totals)
     totals, best = ops.top_k(totals, k=count)  # (B, K)
-    beams = ops.take_along_axis(beams, best, axis=1)
-    tokens = ops.take_along_axis(tokens, best, axis=1)
+    beams = gather_beams(beams, best)
+    tokens = gather_beams(tokens, best)
     positions = ops.arange(ops.shape(live.ids)[2])
     own = ops.arange(count, dtype="int32")[:, None]
     ids = ops.where(positions == index, tokens[..., None], gather_beams(live.ids, beams))

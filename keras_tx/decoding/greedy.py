@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from keras_tx.decoding.constraints import Constraint, SuppressTokens
+from keras_tx.decoding.gathering import gather_beams
 from keras_tx.decoding.token_loop import DecodedTokens, Step, decode_tokens
 from keras_tx.decoding.top_tokens import top_tokens
 
@@ -95,4 +96,4 @@ def _best(logits: Any, suppressed: tuple[int, ...]) -> Any:
         return tokens[:, 0]
     never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)
     first = ops.argmin(ops.cast(never, "int32"), axis=-1)
-    return ops.take_along_axis(tokens, first[:, None], axis=-1)[:, 0]
+    return gather_beams(tokens, first[:, None])[:, 0]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_tx.decoding.constraints import Constraint
+from keras_tx.decoding.gathering import gather_beams
 from keras_tx.decoding.search_loop import run_search
 
 # step(ids (B, K), index, state, origins) -> (logits (B, K, N), state): see `beam_search`.
@@ -84,7 +85,7 @@ def decode_tokens(
         chosen = ops.cast(choose(allowed[:, 0], index, carry["chances"]), "int32")  # (B,)
         scores = carry["scores"]
         if with_scores:
-            logit = ops.take_along_axis(logits[:, 0], chosen[:, None], axis=-1)[:, 0]
+            logit = gather_beams(logits[:, 0], chosen[:, None])[:, 0]
             log_probability = logit - ops.logsumexp(logits[:, 0], axis=-1)
             scores = scores + ops.where(done, 0.0, log_probability)
         chosen = ops.where(done, padding_id, chosen)

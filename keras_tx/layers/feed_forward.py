@@ -93,7 +93,11 @@ class FeedForward(keras.layers.Layer):
             gate, up = hidden[..., : self.dense_dim], hidden[..., self.dense_dim :]
             hidden = self.activation(gate) * up
         outputs = self.down(self.dropout_layer(hidden, training=training))
-        return ops.reshape(outputs, (*ops.shape(inputs)[:-1], outputs.shape[-1]))
+        # One size may be unknown; only for several does the graph have to find them out.
+        sizes = [-1 if size is None else size for size in inputs.shape[:-1]]
+        if sizes.count(-1) > 1:
+            sizes = ops.shape(inputs)[:-1]
+        return ops.reshape(outputs, (*sizes, outputs.shape[-1]))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return (*inputs_shape[:-1], self.output_dim or inputs_shape[-1])

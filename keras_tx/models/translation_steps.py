@@ -84,6 +84,8 @@ class TranslationSteps:
         rows = None if batch_size is None or self.compiled else batch_size * beam_size
         project = _projection(embedding.token_embeddings.embeddings, rows)
         places = tf.range(beam_size)
+        # Read once, not in each step.
+        weights = [(one, tf.convert_to_tensor(one.value)) for one in self.network.variables]
 
         def past(index: Any, origins: Any) -> tf.Tensor:
             # Slot (t, j) is in the past of hypothesis k if it was in place j at time t.
@@ -96,6 +98,10 @@ class TranslationSteps:
             return tf.reshape(seen, [-1, beam_size, slots * beam_size])
 
         def step(ids: Any, index: Any, state: dict[str, Any], origins: Any) -> tuple:
+            with keras.StatelessScope(state_mapping=weights):
+                return run_blocks(ids, index, state, origins)
+
+        def run_blocks(ids: Any, index: Any, state: dict[str, Any], origins: Any) -> tuple:
             x = embedding.token_vectors(ids) + positions[index]
             mask = past(index, origins) if beam_size > 1 else None
             where = {"cache_index": index * beam_size, "in_place_cache": True}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_tx.decoding import NoRepeatedNGrams, SuppressTokens, gather_beams
+from keras_tx.decoding import NoRepeatedNGrams, SuppressTokens
 from keras_tx.decoding.beam_state import (
     best_continuations,
     go_on,
@@ -88,10 +88,3 @@ def test_coverage(arrays):
     np.testing.assert_allclose(found, [[np.log(0.5), 0.0]], rtol=1e-5)
     (found,) = arrays([total_coverage(coverage, np.ones((1, 3), bool))])
     assert np.isfinite(found).all() and found[0, 1] < -20  # Nothing at all of one
-
-
-def test_gather_beams(arrays):
-    x = np.arange(24).reshape(2, 3, 2, 2)
-    beams = np.array([[2, 2], [0, 1]])
-    (got,) = arrays([gather_beams(x, beams)])
-    assert got.tolist() == [[x[0, 2].tolist()] * 2, [x[1, 0].tolist(), x[1, 1].tolist()]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from keras_tx.decoding.top_tokens import top_tokens
+from keras_tx.decoding.top_tokens import top_continuations, top_tokens
 
 
 # Sizes without blocks, with blocks, and one whose divisors are of no use.
@@ -28,3 +28,22 @@ def test_it_is_top_k(size, count, ties, arrays):
     assert ids.dtype == np.int32
     assert ids.tolist() == expected.tolist()
     np.testing.assert_array_equal(values, np.take_along_axis(logits, expected, axis=-1))
+
+
+@pytest.mark.parametrize("size", [5, 64, 1000, 1021])
+@pytest.mark.parametrize("count", [2, 10, 25])
+@pytest.mark.parametrize("ties", [False, True])
+def test_over_several_hypotheses_it_is_top_k_of_the_sums(size, count, ties, arrays):
+    beams, generator = 5, np.random.default_rng(size)
+    logits = generator.normal(size=(7, beams, size)).astype("float32")
+    offsets = generator.normal(size=(7, beams)).astype("float32")
+    if ties:
+        logits, offsets = np.round(logits), np.round(offsets)
+    logits[1] = -1e9
+    offsets[2, 1:] = -1e9  # One hypothesis counts alone.
+    values, places, tokens = arrays(top_continuations(logits, offsets, count))
+    sums = (logits + offsets[..., None]).reshape(7, -1)
+    expected = np.argsort(-sums, axis=-1, kind="stable")[:, :count]
+    assert places.dtype == tokens.dtype == np.int32
+    assert (places * size + tokens).tolist() == expected.tolist()
+    np.testing.assert_array_equal(values, np.take_along_axis(sums, expected, axis=-1))
