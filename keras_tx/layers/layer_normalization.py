@@ -28,7 +28,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
     Call arguments:
         inputs: `(…, D)`, floats. Computed in float32 at least.
-        training: whether a gradient is wanted: then the one described is used.
+        training: whether to use the gradient described; without it, the backend finds one.
 
     Returns:
         Of the shape of the inputs, in the layer's compute type.
