@@ -1,6 +1,6 @@
 """Last part of the recipe of `saved_models/sentiment_imdb`: weights to a classifier in one file.
 
-    python apps/imdb_jax/finish.py --data aclImdb --run runs/imdb
+    python apps/jax_training/imdb_finish.py --data aclImdb --run runs/imdb
 
 Takes the vocabulary and `classifier.npz` of the other parts, finds the temperature on the 5,000
 reviews that are held out, measures on them, and saves. With `--ngram-buckets` a linear classifier
@@ -22,7 +22,7 @@ from keras_tx.evaluation import evaluate_classifier
 from keras_tx.models import Backbone, SentimentClassifier
 from keras_tx.text import SentencePieceTokenizer
 
-WINDOW, LONGEST = 512, 1024  # As in `finetune.py`.
+WINDOW, LONGEST = 512, 1024  # As in `imdb_finetune.py`.
 
 
 def main() -> None:

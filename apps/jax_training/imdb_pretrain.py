@@ -1,42 +1,30 @@
 """Second part of the recipe: a masked language model of the reviews, on an accelerator, in JAX.
 
-    KERAS_BACKEND=jax python apps/imdb_jax/pretrain.py --ids runs/imdb/ids.npz \
-        --output runs/imdb/encoder.npz
+    python apps/jax_training/imdb_pretrain.py --ids runs/imdb/ids.npz --output runs/imdb/encoder.npz
 
-Needs JAX and Keras, no TensorFlow. All that `prepare.py` left but the reviews that are held out,
-and 500 others on which the guesses are measured, is read from random places on in rows of
-`--sequence-length` tokens; half of the rows begin where a review does, as in classification. After
-each round it keeps a checkpoint beside the output; after a stop the same command with `--resume`
-goes on.
+Needs JAX, no TensorFlow. All that `imdb_prepare.py` left but the reviews that are held out, and 500
+others on which the guesses are measured, is read from random places on in rows of
+`--sequence-length` tokens; half of the rows begin where a review does, as in classification. With
+`--minutes` the schedule ends by then, compiling included. With `--start-from` the encoder of an
+earlier run, or of a classifier, learns on. Every few rounds it keeps a checkpoint beside the
+output; after a stop the same command with `--resume` goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
-import os
 import pathlib
 import time
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
-from networks import (
-    END,
-    Encoder,
-    Optimizer,
-    guessing_head,
-    learning_rate,
-    load_state,
-    save_state,
-    save_weights,
-    values,
-)
+from encoder import END, Encoder, guessing_head, new_guessing_head, random_key
+from guessing_loss import guessing_loss
+from optimizer import Optimizer, Pace, learning_rate
+from weight_files import load_classifier, load_state, save_state, save_weights
 
 
 def options() -> argparse.Namespace:
@@ -44,7 +32,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--ids", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--validation", type=int, default=500, help="reviews")
+    parser.add_argument("--start-from", type=pathlib.Path, help="weights of an encoder")
     parser.add_argument("--steps", type=int, default=15000)
+    parser.add_argument("--minutes", type=float, default=1e9, help="the schedule ends by then")
     parser.add_argument("--rows", type=int, default=128, help="in a batch")
     parser.add_argument("--sequence-length", type=int, default=512)
     parser.add_argument("--embed-dim", type=int, default=384)
@@ -57,6 +47,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--warmup-steps", type=int, default=500)
     parser.add_argument("--weight-decay", type=float, default=0.05)
     parser.add_argument("--steps-per-round", type=int, default=500)
+    parser.add_argument("--rounds-per-checkpoint", type=int, default=1)
+    parser.add_argument("--attention", choices=["cudnn", "xla"], help="default: by the machine")
+    parser.add_argument("--unroll", type=int, default=1, help="blocks in one round of their loop")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on after a run that was stopped")
     return parser.parse_args()
@@ -119,6 +112,7 @@ class MaskedLanguageModel:
 
     def __init__(self, arguments: argparse.Namespace, vocabulary_size: int) -> None:
         self.arguments, self.width = arguments, arguments.embed_dim
+        by_machine = "cudnn" if jax.default_backend() == "gpu" else "xla"
         self.encoder = Encoder(
             vocabulary_size,
             arguments.embed_dim,
@@ -126,68 +120,78 @@ class MaskedLanguageModel:
             arguments.num_heads,
             arguments.num_layers,
             arguments.dropout,
+            arguments.attention or by_machine,
+            arguments.unroll,
         )
-        self.head = guessing_head(vocabulary_size, arguments.embed_dim)
-        weights = self.encoder.new_weights()
-        weights["guess"] = values(self.head.trainable_variables)
+        keys = jax.random.split(random_key(arguments.seed), 2)
+        weights = self.encoder.new_weights(keys[0])
+        if arguments.start_from:
+            weights = same_shapes(
+                weights, self.encoder.from_arrays(load_classifier(arguments.start_from)[0])
+            )
+        weights["guess"] = new_guessing_head(keys[1], self.width)
         weights["bias"] = jnp.zeros(vocabulary_size)
         self.optimizer = Optimizer(weights, ("blocks", "guess"), 0.98, arguments.weight_decay)
-        self.first_state = (
-            weights,
-            self.optimizer.init(weights),
-            self.encoder.new_seeds(arguments.seed),
-        )
-        self.steps = jax.jit(self._steps, donate_argnums=1, static_argnums=3)
+        self.first_state = (weights, self.optimizer.init(weights))
+        self.steps = jax.jit(self._steps, donate_argnums=1)
         self.validated = jax.jit(self._validated)
 
-    def loss(self, weights: Any, seeds: Any, batch: Any, training: bool) -> tuple[Any, Any]:
-        """The cross-entropy of the hidden tokens; new random states and the share guessed."""
+    def loss(self, weights: Any, batch: Any, key: Any) -> tuple[Any, Any]:
+        """The cross-entropy of the hidden tokens, and the share guessed."""
         seen, positions, labels = batch
-        mask = jnp.ones(seen.shape, bool)
-        vectors = self.encoder.vectors(weights, seen)
-        vectors, seeds = self.encoder(weights, seeds, vectors, mask, training)
-        vectors = jnp.take_along_axis(vectors, positions[:, :, None], axis=1)
-        vectors = vectors.reshape(-1, self.width)
-        vectors, _ = self.head.stateless_call(weights["guess"], [], vectors)
-        logits = vectors @ weights["table"].T.astype(vectors.dtype)
-        logits = logits.astype(jnp.float32) + weights["bias"]
-        labels = labels.reshape(-1, 1)
-        losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), labels, axis=1)
-        return jnp.mean(losses), (seeds, jnp.mean(jnp.argmax(logits, axis=1) == labels[:, 0]))
+        vectors = self.encoder(weights, self.encoder.vectors(weights, seen), key=key)
+        rows = jnp.arange(len(seen))[:, None]
+        # No position stands there twice: their slopes need not be added one by one.
+        vectors = vectors.at[rows, positions].get(unique_indices=True, mode="promise_in_bounds")
+        vectors = guessing_head(weights["guess"], vectors.reshape(-1, self.width))
+        return guessing_loss(vectors, weights["table"], weights["bias"], labels.reshape(-1))
 
-    def _steps(self, reviews: Any, state: Any, first: Any, count: int) -> tuple[Any, Any]:
-        """Several steps in one call: the state, and the loss of each."""
-        return jax.lax.scan(
-            functools.partial(self._step, reviews), state, first + jnp.arange(count)
-        )
+    def _steps(
+        self, reviews: Any, state: Any, first: Any, count: Any, progress: Any, pace: Any
+    ) -> tuple[Any, Any]:
+        """Several steps in one call, any number of them: the state, and the mean of the losses."""
 
-    def _step(self, reviews: Any, state: Any, step: Any) -> tuple[Any, Any]:
-        arguments, (weights, optimizer_state, seeds) = self.arguments, state
-        place_key, hide_key = jax.random.split(jax.random.fold_in(jax.random.key(1), step))
+        def step(number: Any, carried: Any) -> Any:
+            state, total = carried
+            state, value = self._step(reviews, state, first + number, progress + number * pace)
+            return state, total + value
+
+        state, total = jax.lax.fori_loop(0, count, step, (state, jnp.zeros(())))
+        return state, total / jnp.maximum(count, 1)
+
+    def _step(self, reviews: Any, state: Any, step: Any, progress: Any) -> tuple[Any, Any]:
+        arguments, (weights, optimizer_state) = self.arguments, state
+        keys = jax.random.split(random_key(arguments.seed, 1, step), 3)
         tokens, starts = reviews["train"], reviews["train_starts"]
-        rows = cut_rows(place_key, tokens, starts, arguments.rows, arguments.sequence_length)
-        batch = hide(hide_key, rows, reviews["begins_word"], arguments.masking_rate)
-        (value, (seeds, _)), gradients = jax.value_and_grad(self.loss, has_aux=True)(
-            weights, seeds, batch, True
-        )
-        progress = step / arguments.steps
+        rows = cut_rows(keys[0], tokens, starts, arguments.rows, arguments.sequence_length)
+        batch = hide(keys[1], rows, reviews["begins_word"], arguments.masking_rate)
+        (value, _), gradients = jax.value_and_grad(self.loss, has_aux=True)(weights, batch, keys[2])
         rate = learning_rate(arguments.learning_rate, step, arguments.warmup_steps, progress)
         weights, optimizer_state = self.optimizer.step(weights, gradients, optimizer_state, rate)
-        return (weights, optimizer_state, seeds), value
+        return (weights, optimizer_state), value
 
-    def _validated(self, reviews: Any, weights: Any, seeds: Any) -> tuple[Any, Any]:
+    def _validated(self, reviews: Any, weights: Any) -> tuple[Any, Any]:
         length = self.arguments.sequence_length
         tokens = reviews["validation"]
         rows = tokens[: tokens.shape[0] // length * length].reshape(-1, length)
         rate = self.arguments.masking_rate
-        batch = hide(jax.random.key(2), rows, reviews["begins_word"], rate)
-        value, (_, right) = self.loss(weights, seeds, batch, False)
-        return value, right
+        return self.loss(weights, hide(random_key(2), rows, reviews["begins_word"], rate), None)
 
 
-def main() -> None:
-    arguments = options()
-    keras.utils.set_random_seed(arguments.seed)
+def same_shapes(weights: Any, others: Any) -> Any:
+    """The other weights, if they are of the same shapes.
+
+    Raises:
+        ValueError: when they are not.
+    """
+    expected, found = (jax.tree.map(jnp.shape, each) for each in (weights, others))
+    if expected != found:
+        raise ValueError(f"--start-from expected weights of shapes {expected}. Received: {found}")
+    return others
+
+
+def train(arguments: argparse.Namespace, started: float) -> None:
+    """All rounds; `started` is the moment from which the minutes are counted."""
     reviews = read_reviews(arguments.ids, arguments.validation)
     reviews = {name: jnp.asarray(array) for name, array in reviews.items()}
     # One more for the mask.
@@ -199,26 +203,37 @@ def main() -> None:
     checkpoint = arguments.output.with_suffix(".state.npz")
     if arguments.resume and checkpoint.exists():
         state, history = load_state(checkpoint, state)
-    first, before = (history[-1]["step"], history[-1]["seconds"]) if history else (0, 0.0)
-    started = time.monotonic() - before
-    for step in range(int(first), arguments.steps, arguments.steps_per_round):
-        count = min(arguments.steps_per_round, arguments.steps - step)
-        state, losses = model.steps(reviews, state, jnp.int32(step), count)
-        value, right = model.validated(reviews, state[0], state[2])
+    step, before = (int(history[-1]["step"]), history[-1]["seconds"]) if history else (0, 0.0)
+    pace = Pace(arguments, started - before)
+    # A round of no steps: it only compiles.
+    state, _ = model.steps(reviews, state, *pace.numbers(step, 0))
+    jax.block_until_ready(model.validated(reviews, state[0]))
+    print(f"compiled after {pace.seconds() - before:.0f} seconds", flush=True)
+    ended = False
+    while not ended:
+        count, ended = pace.next_round(step)
+        state, loss = model.steps(reviews, state, *pace.numbers(step, count))
+        loss = float(loss)
+        pace.measure(count)
+        step += count
+        value, right = model.validated(reviews, state[0])
         row = {
-            "step": step + count,
-            "seconds": round(time.monotonic() - started, 1),
-            "loss": round(float(losses.mean()), 4),
+            "step": step,
+            "seconds": round(pace.seconds(), 1),
+            "loss": round(loss, 4),
             "val_loss": round(float(value), 4),
             "val_accuracy": round(float(right), 4),
         }
         history.append(row)
         print(json.dumps(row), flush=True)
-        save_weights(arguments.output, state[0])
-        save_state(checkpoint, state, history)
+        if ended or len(history) % arguments.rounds_per_checkpoint == 0:
+            save_weights(arguments.output, state[0])
+        if not ended and len(history) % arguments.rounds_per_checkpoint == 0:
+            save_state(checkpoint, state, history)
+        pace.measure_rest()
     checkpoint.unlink(missing_ok=True)
     arguments.output.with_suffix(".json").write_text(json.dumps(history, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    train(options(), time.monotonic())

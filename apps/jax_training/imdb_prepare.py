@@ -1,11 +1,11 @@
 """First part of the recipe of `saved_models/sentiment_imdb`: reviews to token ids.
 
-    python apps/imdb_jax/prepare.py --data aclImdb --output runs/imdb
+    python apps/jax_training/imdb_prepare.py --data aclImdb --output runs/imdb
 
-Writes the subword vocabulary and `ids.npz`, all that `pretrain.py` and `finetune.py` need of the
-texts: those two run where there is an accelerator, and need no TensorFlow. `--data` is the
-`aclImdb` folder or its archive; without it, the data set is downloaded (84 MB). Of the 25,000
-labelled reviews 5,000 are held out, as in the other recipes.
+Writes the subword vocabulary and `ids.npz`, all that `imdb_pretrain.py` and `imdb_finetune.py`
+need of the texts: those two run where there is an accelerator, and need no TensorFlow. `--data`
+is the `aclImdb` folder or its archive; without it, the data set is downloaded (84 MB). Of the
+25,000 labelled reviews 5,000 are held out, as in the other recipes.
 """
 
 from __future__ import annotations

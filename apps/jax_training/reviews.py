@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 import numpy as np
-from networks import END
+from encoder import END
 
 
 class Reviews:
@@ -29,18 +29,22 @@ class Reviews:
         self.lengths = [length for length in train if length in unlabelled]
         tokens = np.array([len(train[length][0]) * length for length in self.lengths])
         self.shares = tokens / tokens.sum()
+        # What a teacher answers for the reviews without labels; nothing, as long as none has.
+        self.taught = np.zeros((self.counts["unlabelled"], 2), "float32")
         self.generator = np.random.default_rng(arguments.seed)
         self.orders: dict[Any, list[int]] = {}
 
     def any_length(self) -> int:
         return self.lengths[self.generator.choice(len(self.lengths), p=self.shares)]
 
-    def batch(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids with labels, the labels, and ids without."""
+    def batch(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Ids with labels, the labels, ids without, and a teacher's scores for those."""
         rows = self._next("train", length, self.arguments.labelled_tokens // length)
         others = self._next("unlabelled", length, self.arguments.unlabelled_tokens // length)
         numbers, ids = self.parts["train"][length]
-        return ids[rows], self.labels[numbers[rows]], self.parts["unlabelled"][length][1][others]
+        other_numbers, other_ids = self.parts["unlabelled"][length]
+        taught = self.taught[other_numbers[others]]
+        return ids[rows], self.labels[numbers[rows]], other_ids[others], taught
 
     def _next(self, part: str, length: int, size: int) -> np.ndarray:
         """The next rows of that length: each once, in a new order each time round."""
