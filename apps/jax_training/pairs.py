@@ -37,15 +37,22 @@ class Pairs:
         for place, length in enumerate(self.lengths):
             (chosen,) = (places == place).nonzero()
             for number, texts in enumerate((english, french)):
-                added = np.zeros((len(chosen), length), "uint16")
-                for row, text in zip(added, chosen, strict=True):
-                    row[: len(texts[text])] = texts[text]
-                    row[len(texts[text])] = END
+                added = rows_of([texts[place] for place in chosen], length)
                 self.rows[length][number] = np.concatenate([self.rows[length][number], added])
             self.times[length] = np.append(self.times[length], np.full(len(chosen), times))
 
     def orders(self, seed: int) -> Orders:
         return Orders(self, seed)
+
+
+def rows_of(texts: Sequence[np.ndarray], length: int) -> np.ndarray:
+    """Texts as rows: the ids of each, the end id, and padding."""
+    sizes = np.array([len(text) for text in texts], "int64")
+    rows = np.zeros((len(texts), length), "uint16")
+    nothing = np.zeros(0, "uint16")
+    rows[np.arange(length) < sizes[:, None]] = np.concatenate([nothing, *texts])
+    rows[np.arange(len(texts)), sizes] = END
+    return rows
 
 
 class Orders:

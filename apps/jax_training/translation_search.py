@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from pairs import END
+from pairs import END, rows_of
 from translation_network import Network, Weights
 
 # How many more tokens than its source a translation may have.
@@ -61,9 +61,7 @@ class Search:
             for start in range(0, len(rows), size):
                 numbers = rows[start : start + size]
                 ids = np.zeros((size, length), "int32")
-                for row, number in zip(ids, numbers, strict=False):
-                    row[: len(texts[number])] = texts[number]
-                    row[len(texts[number])] = END
+                ids[: len(numbers)] = rows_of([texts[number] for number in numbers], length)
                 yield numbers, ids
 
     def _compile(self, weights: Weights, lengths: set[int]) -> None:
