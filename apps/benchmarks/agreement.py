@@ -111,7 +111,15 @@ def compare(
     stop: str,
 ) -> dict[str, Any]:
     """The share of identical translations, and the others."""
-    ours = translator.translate(texts, beam_size=beam_size, length_penalty=penalty, stop=stop)
+    # Whatever the model's own options are: the engine knows these only.
+    ours = translator.translate(
+        texts,
+        beam_size=beam_size,
+        length_penalty=penalty,
+        length_penalty_kind="average",
+        coverage_penalty=0.0,
+        stop=stop,
+    )
     theirs = engine.translate(texts, beam_size, penalty)
     different = [
         describe_difference(engine, *row, penalty)

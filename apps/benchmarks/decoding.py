@@ -42,11 +42,14 @@ def graph_system(arguments: argparse.Namespace) -> Translate:
     translator = keras_tx.load(arguments.model)
 
     def translate(sentences: list[str], beam_size: int, batch_size: int) -> list[str]:
-        # CTranslate2's rule to stop, so that both do the same work.
+        # CTranslate2's options and rule to stop, so that both do the same work.
         return translator.translate(
             sentences,
             batch_size=batch_size,
             beam_size=beam_size,
+            length_penalty=1.0,
+            length_penalty_kind="average",
+            coverage_penalty=0.0,
             stop="count",
             jit_compile=arguments.system == "xla",
         )

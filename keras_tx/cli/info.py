@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from typing import Any
@@ -28,6 +29,7 @@ def _facts(model: Any, name_or_path: str) -> dict[str, Any]:
     if isinstance(model, Translator):
         facts["source_language"] = model.source_language
         facts["target_language"] = model.target_language
+        facts["decoding"] = dataclasses.asdict(model.decoding)
     else:
         facts["labels"] = list(model.labels)
         facts["multi_label"], facts["temperature"] = model.multi_label, model.temperature

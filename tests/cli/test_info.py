@@ -1,5 +1,6 @@
 """`info`: what a model is."""
 
+import dataclasses
 import json
 
 import keras
@@ -24,6 +25,9 @@ def test_a_translator(models, run):
     facts = json.loads(run("info", models / "translator_en_fr").stdout)
     assert (facts["source_language"], facts["target_language"]) == ("en", "fr")
     assert facts["tokenizers"] == [{"kind": "SentencePieceTokenizer", "vocabulary_size": 400}]
+    decoding = keras_tx.load("translator_en_fr").decoding
+    assert facts["decoding"] == dataclasses.asdict(decoding)
+    assert facts["decoding"]["beam_size"] == decoding.beam_size
     assert facts["sequence_length"] == 16 and facts["network"]["embed_dim"] == 64
 
 
