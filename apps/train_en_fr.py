@@ -37,8 +37,11 @@ TRAINING_CORPORA = {
 VALIDATION_CORPORA = {"tatoeba": 800, "multi30k": 800, "newstest2013": 300, "ted2013": 300}
 FURTHER_TESTS = ("dev/newstest2013", "dev/ted2013")
 # How the translator searches: the options of Wu et al. 2016. On the dev sets they were better than
-# the mean log-probability of a token, most of all where sentences are long.
-SEARCH = DecodingOptions(length_penalty=0.6, length_penalty_kind="gnmt", coverage_penalty=0.2)
+# the mean log-probability of a token, most of all where sentences are long. A word by itself, such
+# as "and", would often be left out: a translation has a token beside its end.
+SEARCH = DecodingOptions(
+    length_penalty=0.6, length_penalty_kind="gnmt", coverage_penalty=0.2, min_length=2
+)
 # Few sentences are longer, and each of them would make a batch of its own size.
 TRAINING_LENGTH = 160
 

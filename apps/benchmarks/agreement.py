@@ -118,6 +118,7 @@ def compare(
         length_penalty=penalty,
         length_penalty_kind="average",
         coverage_penalty=0.0,
+        min_length=0,
         stop=stop,
     )
     theirs = engine.translate(texts, beam_size, penalty)

@@ -50,6 +50,7 @@ def graph_system(arguments: argparse.Namespace) -> Translate:
             length_penalty=1.0,
             length_penalty_kind="average",
             coverage_penalty=0.0,
+            min_length=0,
             stop="count",
             jit_compile=arguments.system == "xla",
         )
