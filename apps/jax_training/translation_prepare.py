@@ -1,7 +1,7 @@
 """First part of the translators' recipe on an accelerator: sentence pairs to token ids.
 
     python apps/jax_training/translation_prepare.py --data en-fr --output runs/multi30k \
-        --corpus multi30k --validate multi30k --vocabulary-size 6000 --variants 4
+        --corpus multi30k --validate multi30k --vocabulary-size 6000 --variants 1
 
 Needs the packages of keras_tx; what comes after it needs JAX and Keras only.
 """
@@ -18,6 +18,7 @@ from keras_tx.data import SentencePairs, read_parallel
 from keras_tx.text import SentencePieceTokenizer
 
 LANGUAGES = ("en", "fr")
+LARGEST_VOCABULARY = 2**16  # Ids are stored in two bytes.
 
 
 def options() -> argparse.Namespace:
@@ -40,16 +41,6 @@ def new_tokenizer(arguments: argparse.Namespace, texts: list[str]) -> SentencePi
     return SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size).fit(texts)
 
 
-def side(
-    tokenizer: SentencePieceTokenizer, texts: list[str], arguments: argparse.Namespace
-) -> list[list[int]]:
-    """The ids of the texts; then of each draw of other pieces."""
-    rows = [row for row in tokenizer.tokenize(texts).to_list()]
-    for seed in range(arguments.variants):
-        rows += tokenizer.sample(texts, arguments.subword_dropout, seed)
-    return rows
-
-
 def main() -> None:
     arguments = options()
     chosen = dict(name.partition("=")[::2] for name in arguments.corpus)
@@ -60,15 +51,19 @@ def main() -> None:
     }
     texts = [text for pairs in train.values() for text in (*pairs.sources, *pairs.targets)]
     tokenizer = new_tokenizer(arguments, texts)
+    if len(tokenizer.vocabulary) > LARGEST_VOCABULARY:
+        raise ValueError(
+            f"expected a vocabulary of at most {LARGEST_VOCABULARY:,} pieces. "
+            f"Received: {len(tokenizer.vocabulary):,}"
+        )
     directory = arguments.output / "tokenizer"
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_assets(str(directory))
     arrays = {f"{name}_times": np.array(float(times or 1)) for name, times in chosen.items()}
-    plain = argparse.Namespace(**{**vars(arguments), "variants": 0})
     for name, pairs in (train | dev).items():
-        each = plain if name in dev else arguments
-        arrays |= pair_arrays(name, pairs, tokenizer, each)
-        arrays[f"{name}_count"] = np.array(len(pairs))
+        # What is measured on has the pieces that a translator will read.
+        variants = 0 if name in dev else arguments.variants
+        arrays |= pair_arrays(name, pairs, tokenizer, variants, arguments.subword_dropout)
     np.savez_compressed(arguments.output / "ids.npz", **arrays)
     print(f"{len(tokenizer.vocabulary):,} pieces")
 
@@ -77,16 +72,19 @@ def pair_arrays(
     name: str,
     pairs: SentencePairs,
     tokenizer: SentencePieceTokenizer,
-    arguments: argparse.Namespace,
+    variants: int,
+    subword_dropout: float,
 ) -> dict[str, np.ndarray]:
-    arrays = {}
+    """Ids and lengths of both languages: of the texts, then of each draw of other pieces."""
+    arrays = {f"{name}_count": np.array(len(pairs))}
     for language, texts in zip(LANGUAGES, (pairs.sources, pairs.targets), strict=True):
-        rows = side(tokenizer, texts, arguments)
-        arrays[f"{name}_{language}_ids"] = np.concatenate([np.array(row) for row in rows]).astype(
-            "uint16"
-        )
+        rows = tokenizer.tokenize(texts).to_list()
+        for seed in range(variants):
+            rows += tokenizer.sample(texts, subword_dropout, seed)
+        ids = np.concatenate([np.array(row, "uint16") for row in rows])
+        arrays[f"{name}_{language}_ids"] = ids
         arrays[f"{name}_{language}_lengths"] = np.array([len(row) for row in rows], "int32")
-        print(f"{name}, {language}: {len(rows):,} rows, {sum(map(len, rows)):,} tokens")
+        print(f"{name}, {language}: {len(rows):,} rows, {len(ids):,} tokens")
     return arrays
 
 

@@ -82,13 +82,12 @@ class Training:
 
     def _compiled(self) -> dict[int, Any]:
         step = jax.jit(self._steps, donate_argnums=0)
-
-        def compiled(length: int) -> Any:
-            return step.lower(self.state, *self._inputs(length, 0, 0.0)).compile()
-
+        # Made here: the orders are no threads' business, and the same with each run.
+        examples = [self._inputs(length, 0, 0.0) for length in self.lengths]
         # Each length is a program of its own.
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            return dict(zip(self.lengths, pool.map(compiled, self.lengths), strict=True))
+            compiled = pool.map(lambda each: step.lower(self.state, *each).compile(), examples)
+            return dict(zip(self.lengths, compiled, strict=True))
 
     def _inputs(self, length: int, step: int, rate: float) -> tuple[Any, ...]:
         count = max(self.settings.tokens_per_batch // length, 1)
@@ -128,7 +127,7 @@ class Training:
             logits, _ = network.logits(weights, seeds, source, target, training=False)
             return jax.nn.softmax(logits).astype(jnp.bfloat16)
 
-        return jax.lax.stop_gradient(jnp.mean(jax.vmap(probabilities)(teachers), axis=0))
+        return jnp.mean(jax.vmap(probabilities)(teachers), axis=0)
 
     def loss(
         self, weights: Any, seeds: Any, source: Any, target: Any, taught: Any
