@@ -88,7 +88,8 @@ class PairBatches:
     longer than `sequence_length` are left out. Batches are padded to `bucket_lengths`.
 
     With `subword_dropout` the stream tokenizes all pairs anew for each epoch, drawing other
-    pieces each time (see `SentencePieceTokenizer.sample`); the seed and the epoch decide which.
+    pieces each time (see `SentencePieceTokenizer.sample`); the seed and the epoch decide which,
+    as long as the process lasts: a run that is resumed draws others.
     Each epoch's batches are sorted by the lengths drawn for it. An epoch has as many batches
     as any other, cut by the lengths of the first one, so they keep to `tokens_per_batch` but
     for a few tokens; of longer pieces there are more batches than without. A text whose

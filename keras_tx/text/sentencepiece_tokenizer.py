@@ -160,7 +160,8 @@ class SentencePieceTokenizer(Tokenizer):
                 (BPE-dropout), 0 leaves out none; of a unigram model, the exponent of the
                 probabilities that segmentations are drawn by (subword regularisation), the
                 smaller the more even.
-            seed: from 0 to 2³¹ - 1. Texts, `dropout` and `seed` decide the result.
+            seed: from 0 to 2³¹ - 1. Texts, `dropout` and `seed` decide the result within a
+                process; in another one sentencepiece (0.2.3) draws other pieces.
 
         Returns:
             For each text the ids of its pieces.
