@@ -5,7 +5,8 @@
 `--data` is a folder with `train/`, `dev/` and `test/`, each with parallel files
 `NAME.en` and `NAME.fr`. The run keeps checkpoints in the output directory; after a stop
 the same command with `--resume` goes on. `--start-from MODEL` begins with the weights and the
-vocabulary of a saved translator instead of a new one; `--start-share` keeps a share of them.
+vocabulary of a saved translator instead of a new one; `--start-share` keeps a share of them, and
+with more `--encoder-layers` or `--decoder-layers` than it has, new ones are added to its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import keras
 import keras_tx
 from keras_tx.data import SentencePairs, mix, read_parallel
 from keras_tx.evaluation import TranslationQuality, evaluate_translator
-from keras_tx.models import DecodingOptions, Translator
+from keras_tx.models import DecodingOptions, Translator, deeper_translator
 from keras_tx.text import SentencePieceTokenizer
 
 # How often each corpus is read in an epoch: captions and news twice, so that the far more
@@ -66,7 +67,8 @@ def options() -> argparse.Namespace:
         help="how often a corpus is read in an epoch, if not as often as this file says",
     )
     parser.add_argument("--vocabulary-size", type=int, default=6000)
-    parser.add_argument("--decoder-layers", type=int, default=2)
+    parser.add_argument("--encoder-layers", type=int, help="default: 3, or those of --start-from")
+    parser.add_argument("--decoder-layers", type=int, help="default: 2, or those of --start-from")
     parser.add_argument("--subword-dropout", type=float, default=0.0)
     parser.add_argument("--r-drop", type=float, default=0.0)
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="adam")
@@ -102,7 +104,11 @@ def validation_sets(data: pathlib.Path) -> dict[str, SentencePairs]:
 def new_translator(arguments: argparse.Namespace, train: SentencePairs) -> Translator:
     """The one to start from, or a new one with the joint vocabulary of the training texts."""
     if arguments.start_from:
-        return keras_tx.load(arguments.start_from)
+        return deeper_translator(
+            keras_tx.load(arguments.start_from),
+            num_encoder_layers=arguments.encoder_layers,
+            num_decoder_layers=arguments.decoder_layers,
+        )
     directory = arguments.output / "tokenizer"
     tokenizer = SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size)
     tokenizer.load_assets(str(directory))  # That of the stopped run, if there is one.
@@ -111,7 +117,12 @@ def new_translator(arguments: argparse.Namespace, train: SentencePairs) -> Trans
         directory.mkdir(parents=True, exist_ok=True)
         tokenizer.save_assets(str(directory))
     keras.utils.set_random_seed(arguments.seed)
-    return Translator.from_preset("small", tokenizer, num_decoder_layers=arguments.decoder_layers)
+    return Translator.from_preset(
+        "small",
+        tokenizer,
+        num_encoder_layers=arguments.encoder_layers or 3,
+        num_decoder_layers=arguments.decoder_layers or 2,
+    )
 
 
 def main() -> None:

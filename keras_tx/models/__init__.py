@@ -4,6 +4,7 @@ from keras_tx.models.attribution import Explanation
 from keras_tx.models.backbone import BACKBONE_PRESETS, Backbone
 from keras_tx.models.classification_network import classification_network
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.deeper_translator import deeper_translator
 from keras_tx.models.encoder_network import EncoderNetwork
 from keras_tx.models.loading import load
 from keras_tx.models.masked_language_network import masked_language_network
@@ -39,6 +40,7 @@ __all__ = [
     "Translator",
     "WindowedEncoder",
     "classification_network",
+    "deeper_translator",
     "load",
     "masked_language_network",
     "translation_network",

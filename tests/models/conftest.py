@@ -68,12 +68,11 @@ def random_translator() -> Callable[..., Translator]:
     def make(seed=0, separate=False, favoured=None, **arguments) -> Translator:
         tokenizer = WordTokenizer().fit(WORDS)
         mots = [f"mot{number}" for number in range(25)]
-        sizes = {"embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 18}
+        layers = {"num_encoder_layers": 1, "num_decoder_layers": 2}
+        sizes = {"embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 18, **layers}
         model = Translator(
             tokenizer,
             WordTokenizer().fit(mots) if separate else None,
-            num_encoder_layers=1,
-            num_decoder_layers=2,
             **{**sizes, **arguments},
         )
         generator = np.random.default_rng(seed)
