@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_tx.models.half_precision import halve_weights
-from keras_tx.models.workers import run_batches, share_of
+from keras_tx.models.workers import batches_for, run_batches
 from keras_tx.serving import can_warm_up, export_saved_model
 from keras_tx.text import Tokenizer, encoded_texts
 
@@ -214,7 +214,7 @@ class TextModel(keras.Model, abc.ABC):
 
     def _run_sorted(
         self, name: str, texts: Sequence[str], batch_size: int
-    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
         """Run a signature over texts of similar length together.
 
         Yields the numbers of the texts in a batch, and the outputs for them.
@@ -226,12 +226,10 @@ class TextModel(keras.Model, abc.ABC):
             )
         if len(texts) == 0:
             return
-        batch_size = share_of(len(texts), batch_size)
-        order = np.argsort([len(text) for text in texts], kind="stable")
-        batches = [order[start : start + batch_size] for start in range(0, len(texts), batch_size)]
+        batches = batches_for(self.network, texts, batch_size)
         graph = self._graph(name)
 
-        def run(rows: np.ndarray) -> dict[str, np.ndarray]:
+        def run(rows: list[int]) -> dict[str, np.ndarray]:
             outputs = graph(tf.constant([texts[row] for row in rows], tf.string))
             return {key: value.numpy() for key, value in outputs.items()}
 

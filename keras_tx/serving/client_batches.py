@@ -15,15 +15,19 @@ Result = TypeVar("Result")
 REQUEST_BYTES = 1 << 20
 
 
-def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+def length_batches(
+    lengths: Sequence[int], batch_size: int, most_bytes: float = REQUEST_BYTES
+) -> Iterator[list[int]]:
     """Numbers of rows: rows of similar length together, not too many, not too long.
 
     Args:
         lengths: bytes of each row.
         batch_size: the most rows in a batch.
+        most_bytes: the most bytes in a batch. Default: `REQUEST_BYTES`.
 
     Returns:
-        Each row in one batch, of at most `REQUEST_BYTES` bytes; a longer row has one of its own.
+        Each row in one batch, from short ones to long ones; a row of more bytes than there may
+        be has a batch of its own.
 
     Example:
         >>> from keras_tx.serving.client_batches import length_batches
@@ -33,7 +37,7 @@ def length_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int
     batch: list[int] = []
     size = 0
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) >= batch_size or size + lengths[row] > REQUEST_BYTES):
+        if batch and (len(batch) >= batch_size or size + lengths[row] > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(row)

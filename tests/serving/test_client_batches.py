@@ -30,6 +30,7 @@ def test_batches_are_bounded_in_bytes():
     half = REQUEST_BYTES // 2
     batches = list(length_batches([half, half, half, 3 * REQUEST_BYTES, 1], 100))
     assert batches == [[4, 0], [1, 2], [3]]
+    assert list(length_batches([3, 4, 2, 9], 100, most_bytes=5)) == [[2, 0], [1], [3]]
     assert list(length_batches([], 100)) == []
 
 
