@@ -54,9 +54,11 @@ class TokenBatches:
             that stands alone.
         shuffle: whether to shuffle. Default `True`; `False` is for evaluation.
         seed: of the shuffling. Default 0.
+        batch_size: the most examples in a batch. Default: any number.
 
     Raises:
-        ValueError: when there are no examples, or `tokens_per_batch` is not positive.
+        ValueError: when there are no examples, or `tokens_per_batch` or `batch_size` is not
+            positive.
 
     Example:
         >>> from keras_tx.data import TokenBatches
@@ -68,21 +70,25 @@ class TokenBatches:
     """
 
     def __init__(
-        self, lengths: Any, tokens_per_batch: int, shuffle: bool = True, seed: int = 0
+        self,
+        lengths: Any,
+        tokens_per_batch: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        batch_size: int | None = None,
     ) -> None:
         lengths = np.asarray(lengths)
         self.lengths = lengths[:, None] if lengths.ndim == 1 else lengths
         if not self.lengths.size:
             raise ValueError("lengths expected at least one example. Received: none")
-        if tokens_per_batch < 1:
-            raise ValueError(
-                "tokens_per_batch expected a positive integer. "
-                f"Received: tokens_per_batch={tokens_per_batch!r}"
-            )
+        for name, limit in (("tokens_per_batch", tokens_per_batch), ("batch_size", batch_size)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} expected a positive integer. Received: {name}={limit!r}")
         self.longest = np.maximum(self.lengths.max(axis=1), 1)
         self.tokens_per_batch = tokens_per_batch
         self.shuffle = shuffle
         self.seed = seed
+        self.batch_size = len(self.lengths) if batch_size is None else batch_size
         # Sorting gives the same sequence of lengths each epoch, so the cuts stay.
         self._cuts = self._cut(np.sort(self.longest))
 
@@ -93,7 +99,9 @@ class TokenBatches:
     def _cut(self, longest: np.ndarray) -> list[int]:
         cuts, first = [], 0
         for place, length in enumerate(longest.tolist()):
-            if place > first and length * (place + 1 - first) > self.tokens_per_batch:
+            count = place + 1 - first
+            is_full = count > self.batch_size or length * count > self.tokens_per_batch
+            if place > first and is_full:
                 cuts.append(place)
                 first = place
         return cuts

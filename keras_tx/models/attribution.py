@@ -200,7 +200,7 @@ def explain(
     Args:
         texts: any number of strings.
         label: the label to explain. Default: for each text the most probable one.
-        batch_size: how many texts at once. Default 8.
+        batch_size: the most texts at once; a large network takes fewer. Default 8.
 
     Returns:
         One `Explanation` a text, in order.

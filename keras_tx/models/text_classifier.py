@@ -184,7 +184,7 @@ class TextClassifier(TextModel):
 
         Args:
             texts: any number of strings.
-            batch_size: how many at once. Default 32.
+            batch_size: the most texts at once; a large network takes fewer. Default 32.
             threshold: the probability that a label must reach. The classifier abstains, with
                 the label `""`, where none does. Default: 0.5 with `multi_label`; otherwise
                 the best label counts, whatever its probability.

@@ -59,7 +59,7 @@ class TextEmbedder(TextModel):
 
         Args:
             texts: any number of strings; of a text that is too long, head and tail are read.
-            batch_size: how many at once. Default 32.
+            batch_size: the most texts at once; a large network takes fewer. Default 32.
 
         Returns:
             `(N, D)`, float32.

@@ -285,14 +285,9 @@ class TranslationMethods:
             )
         if len(texts) == 0:
             return []
-        batch_size = share_of(len(texts), batch_size)
         lengths = np.minimum(self.tokenizer.lengths(texts), self.sequence_length)
-        plan = TokenBatches(lengths, tokens_per_batch, shuffle=False).plan(0)
-        return [
-            rows[start : start + batch_size]
-            for rows in plan
-            for start in range(0, len(rows), batch_size)
-        ]
+        batch_size = share_of(len(texts), batch_size)
+        return TokenBatches(lengths, tokens_per_batch, False, batch_size=batch_size).plan(0)
 
     def _draws(self, texts: Sequence[str], seed: int) -> tf.Tensor:
         # Of the text, not of its place: what else is translated changes nothing.

@@ -27,6 +27,16 @@ def test_every_example_once_an_epoch_within_the_bound(lengths, shuffle):
         assert all(len(rows) * lengths[rows].max() <= 512 for rows in batches)
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_batch_has_no_more_examples_than_it_may(lengths, shuffle):
+    batches = TokenBatches(lengths, 512, shuffle, batch_size=16).plan(0)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(700))
+    assert all(len(rows) * lengths[rows].max() <= 512 for rows in batches)
+    # Where the number bounds a batch, it is full: no rest is left over where the tokens would.
+    short = [rows for rows in batches if lengths[rows].max() * 16 < 500]
+    assert {len(rows) for rows in short} == {16}
+
+
 def test_a_long_example_stands_alone():
     plan = TokenBatches([2, 500, 2, 600], tokens_per_batch=10)
     assert sorted(as_lists(plan.plan(0)), key=len)[:2] in ([[1], [3]], [[3], [1]])
@@ -100,6 +110,8 @@ def test_errors():
         TokenBatches([], 10)
     with pytest.raises(ValueError, match="positive integer. Received: tokens_per_batch=0"):
         TokenBatches([1], 0)
+    with pytest.raises(ValueError, match="positive integer. Received: batch_size=0"):
+        TokenBatches([1], 10, batch_size=0)
 
 
 def test_an_epoch_may_have_lengths_of_its_own(lengths):
