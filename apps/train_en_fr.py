@@ -16,9 +16,10 @@ import json
 import pathlib
 
 import keras
+import numpy as np
 
 import keras_tx
-from keras_tx.data import SentencePairs, mix, read_parallel
+from keras_tx.data import SentencePairs, mix, read_parallel, shared_names, swap_names
 from keras_tx.evaluation import TranslationQuality, evaluate_translator
 from keras_tx.models import DecodingOptions, Translator, deeper_translator
 from keras_tx.text import SentencePieceTokenizer
@@ -66,6 +67,10 @@ def options() -> argparse.Namespace:
         default=[],
         help="how often a corpus is read in an epoch, if not as often as this file says",
     )
+    parser.add_argument(
+        "--swap-names", type=int, default=0, help="pairs to add that have other names in them"
+    )
+    parser.add_argument("--upper-case", type=int, default=0, help="pairs to add in capitals")
     parser.add_argument("--vocabulary-size", type=int, default=6000)
     parser.add_argument("--encoder-layers", type=int, help="default: 3, or those of --start-from")
     parser.add_argument("--decoder-layers", type=int, help="default: 2, or those of --start-from")
@@ -86,11 +91,20 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def training_pairs(data: pathlib.Path, repeat: list[str], seed: int) -> SentencePairs:
-    given = (choice.partition("=") for choice in repeat)
+def training_pairs(arguments: argparse.Namespace) -> SentencePairs:
+    given = (choice.partition("=") for choice in arguments.repeat)
     times = TRAINING_CORPORA | {name: float(number) for name, _, number in given}
-    corpora = {name: read_parallel(data / "train" / name, "en", "fr") for name in times}
-    return mix(corpora, times, seed)
+    corpora = {name: read_parallel(arguments.data / "train" / name, "en", "fr") for name in times}
+    pairs = mix(corpora, times, arguments.seed)
+    if arguments.swap_names or arguments.upper_case:
+        once = mix(corpora, dict.fromkeys(corpora, 1))
+        pairs += swap_names(once, shared_names(once), arguments.swap_names, arguments.seed)
+        drawn = np.random.default_rng(arguments.seed).permutation(len(once))
+        few = once.take(drawn[: arguments.upper_case].tolist())
+        pairs += SentencePairs(
+            [text.upper() for text in few.sources], [text.upper() for text in few.targets]
+        )
+    return pairs
 
 
 def validation_sets(data: pathlib.Path) -> dict[str, SentencePairs]:
@@ -127,7 +141,7 @@ def new_translator(arguments: argparse.Namespace, train: SentencePairs) -> Trans
 
 def main() -> None:
     arguments = options()
-    train = training_pairs(arguments.data, arguments.repeat, arguments.seed)
+    train = training_pairs(arguments)
     sets = validation_sets(arguments.data)
     translator = new_translator(arguments, train)
     begun = translator.network.get_weights()

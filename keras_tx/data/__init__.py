@@ -12,6 +12,7 @@ from keras_tx.data.multi_labelled import (
     read_multi_labelled_table,
     split_multi_labelled,
 )
+from keras_tx.data.name_swapping import shared_names, swap_names
 from keras_tx.data.readers_labelled import (
     read_imdb,
     read_imdb_unlabelled,
@@ -50,7 +51,9 @@ __all__ = [
     "read_unlabelled",
     "sample_pairs",
     "sample_reviews",
+    "shared_names",
     "split_labelled",
     "split_multi_labelled",
     "split_pairs",
+    "swap_names",
 ]
