@@ -16,7 +16,6 @@ import json
 import pathlib
 
 import keras
-import numpy as np
 
 import keras_tx
 from keras_tx.data import SentencePairs, mix, read_parallel, shared_names, swap_names
@@ -70,7 +69,6 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--swap-names", type=int, default=0, help="pairs to add that have other names in them"
     )
-    parser.add_argument("--upper-case", type=int, default=0, help="pairs to add in capitals")
     parser.add_argument("--vocabulary-size", type=int, default=6000)
     parser.add_argument("--encoder-layers", type=int, help="default: 3, or those of --start-from")
     parser.add_argument("--decoder-layers", type=int, help="default: 2, or those of --start-from")
@@ -96,14 +94,9 @@ def training_pairs(arguments: argparse.Namespace) -> SentencePairs:
     times = TRAINING_CORPORA | {name: float(number) for name, _, number in given}
     corpora = {name: read_parallel(arguments.data / "train" / name, "en", "fr") for name in times}
     pairs = mix(corpora, times, arguments.seed)
-    if arguments.swap_names or arguments.upper_case:
+    if arguments.swap_names:
         once = mix(corpora, dict.fromkeys(corpora, 1))
         pairs += swap_names(once, shared_names(once), arguments.swap_names, arguments.seed)
-        drawn = np.random.default_rng(arguments.seed).permutation(len(once))
-        few = once.take(drawn[: arguments.upper_case].tolist())
-        pairs += SentencePairs(
-            [text.upper() for text in few.sources], [text.upper() for text in few.targets]
-        )
     return pairs
 
 
