@@ -127,8 +127,10 @@ def test_drawn_pieces_are_other_ids_of_the_same_texts_in_every_epoch(subwords):
             assert ((source == 3).sum(axis=1) == 1).all() and ((labels == 3).sum(axis=1) == 1).all()
             pairs += zip(texts_of(subwords, source), texts_of(subwords, labels), strict=True)
         assert sorted(pairs) == sorted(zip(SENTENCES, SENTENCES[::-1], strict=True))
+        # About the 120 tokens of a batch, though 1.8 times as many pieces are drawn as there are
+        # without drawing. Of 300 epochs with these sentences one had a mean of 133, none more.
         sizes = [max(source.size, labels.size) for (source, _), labels in epoch]
-        assert max(sizes) <= 1.3 * 120 and np.mean(sizes) < 120
+        assert max(sizes) <= 1.5 * 120 and np.mean(sizes) <= 1.25 * 120
     assert sorted(flat(epochs[0])) != sorted(flat(epochs[1]))
     plain = [len(row) for row in subwords.tokenize(SENTENCES).to_list()]
     drawn = sum((source > 3).sum() for (source, _), _ in epochs[0])
