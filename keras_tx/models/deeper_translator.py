@@ -23,7 +23,8 @@ def deeper_translator(
     with. So a small model, which learns fast, becomes a larger one without losing what it learned.
 
     Args:
-        translator: a translator of pre-norm layers (`norm_first=True`); it stays as it is.
+        translator: a translator, which stays as it is. Only one of pre-norm layers
+            (`norm_first=True`) can have more of them.
         num_encoder_layers, num_decoder_layers: how many layers the copy has. `None` (default)
             for as many as there are.
 
@@ -31,8 +32,8 @@ def deeper_translator(
         The deeper translator, with the same tokenizers and decoding options.
 
     Raises:
-        ValueError: when fewer layers are asked for than there are, and for post-norm layers: their
-            normalizations change what passes through.
+        ValueError: when fewer layers are asked for than there are, or more where they are
+            post-norm: their normalizations change what passes through.
 
     Example:
         >>> from keras_tx.models import Translator, deeper_translator
@@ -46,11 +47,6 @@ def deeper_translator(
     Source: Chen et al. 2016, "Net2Net"; Gong et al. 2019, "Efficient Training of BERT by
     Progressively Stacking".
     """
-    if not translator.network.get_layer("encoder_0").norm_first:
-        raise ValueError(
-            "translator expected pre-norm layers (norm_first=True), through which a new layer can "
-            "pass everything on. Received: a translator with norm_first=False"
-        )
     counts = {stack: _count(translator.network, stack) for stack in ("encoder", "decoder")}
     sizes = {}
     for stack, wanted in (("encoder", num_encoder_layers), ("decoder", num_decoder_layers)):
@@ -61,6 +57,11 @@ def deeper_translator(
                 f"{name} expected at least the {counts[stack]} layers that there are. "
                 f"Received: {name}={wanted}"
             )
+    if sum(sizes.values()) > sum(counts.values()) and not _is_pre_norm(translator.network):
+        raise ValueError(
+            "translator expected pre-norm layers (norm_first=True), to which layers can be added "
+            "that pass everything on. Received: a translator with norm_first=False"
+        )
     tokenizers = {
         "tokenizer": translator.tokenizer,
         "target_tokenizer": translator.target_tokenizer,
@@ -79,6 +80,10 @@ def deeper_translator(
 def _count(network: keras.Model, stack: str) -> int:
     blocks = [layer.name for layer in network.layers if isinstance(layer, TransformerBlock)]
     return sum(name.startswith(stack) for name in blocks)
+
+
+def _is_pre_norm(network: keras.Model) -> bool:
+    return network.get_layer("encoder_0").norm_first
 
 
 def _silence(layer: TransformerBlock) -> None:

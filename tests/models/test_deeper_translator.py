@@ -80,3 +80,10 @@ def test_fewer_layers_and_layers_that_change_what_passes_are_errors(random_trans
         deeper_translator(shallow, num_decoder_layers=0)
     with pytest.raises(ValueError, match="pre-norm .*Received: a translator with norm_first=False"):
         deeper_translator(random_translator(norm_first=False), num_encoder_layers=3)
+
+
+def test_of_as_many_layers_it_is_a_copy(random_translator):
+    shallow = biased(random_translator(norm_first=False))
+    copy = deeper_translator(shallow, num_encoder_layers=1)
+    assert copy is not shallow
+    np.testing.assert_array_equal(copy.network(IDS), shallow.network(IDS))
