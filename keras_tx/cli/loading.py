@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+# Whether its kernels pay, by kind of model: see `start_tensorflow`.
 ONEDNN = {"Translator": False, "TextClassifier": True}
 
 
