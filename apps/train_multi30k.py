@@ -120,6 +120,8 @@ def main() -> None:
     translator = Translator.from_preset(
         "small",
         tokenizer,
+        source_language=languages[0],
+        target_language=languages[1],
         dense_dim=arguments.dense_dim,
         dropout=arguments.dropout,
         use_bias=not arguments.no_bias,

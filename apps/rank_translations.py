@@ -1,0 +1,59 @@
+"""BLEU of the best of several Multi30k translators' translations, as all of them see it.
+
+    python apps/rank_translations.py --data en-fr --models runs/*/translator_multi30k.keras \
+        --reverse runs/reverse/translator_multi30k.keras
+
+The weights of the ranking (`TranslationRanker`) are fitted on `dev/multi30k` and used for
+`test/multi30k_2016`; both protocols of `train_multi30k.py` are printed, and what each
+translator gives alone with a beam as large.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+
+import keras_tx
+from keras_tx.data import read_parallel
+from keras_tx.evaluation import TranslationRanker, translation_scores
+
+PROTOCOLS = ("detokenized", "moses_lowercased")
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--models", nargs="+", required=True, help="from English to French")
+    parser.add_argument("--reverse", nargs="*", default=[], help="from French to English")
+    parser.add_argument("--n-best", type=int, default=8, help="proposals of each translator")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = options()
+    dev, test = (
+        read_parallel(arguments.data / name, "en", "fr")
+        for name in ("dev/multi30k", "test/multi30k_2016")
+    )
+    models, reverse = (
+        [keras_tx.load(name) for name in names] for names in (arguments.models, arguments.reverse)
+    )
+    translations = {
+        name: model.translate(test.sources, beam_size=arguments.n_best)
+        for name, model in zip(arguments.models, models, strict=True)
+    }
+    ranker = TranslationRanker(models, reverse, arguments.n_best)
+    results = {"dev": ranker.fit(dev), "weights": ranker.weights.round(4).tolist()}
+    translations["ranked"] = ranker.translate(test.sources)
+    results["multi30k_2016"] = {
+        name: {
+            protocol: translation_scores(texts, test.targets, protocol) for protocol in PROTOCOLS
+        }
+        for name, texts in translations.items()
+    }
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
