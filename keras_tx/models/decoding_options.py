@@ -34,6 +34,9 @@ class DecodingOptions:
         no_repeat_ngram_size: no n-gram of this size comes twice in a translation. Default
             0: no such rule.
         suppress_unknown: never write the unknown token. Default `True`.
+        lower_capitals: read a text in capitals, whose words the vocabulary must spell out, in
+            lower case, and write its translation in capitals. Default `True`: most models have
+            never seen "HELLO". See `keras_tx.text.without_capitals`.
         temperature, top_k, top_p: of sampling, see `keras_tx.decoding.sample_tokens`. With
             a `temperature`, translations are drawn instead of searched for. Default `None`.
         jit_compile: let XLA compile the search, once for each bucket of batch sizes and
@@ -61,6 +64,7 @@ class DecodingOptions:
     max_length_offset: int = 10
     no_repeat_ngram_size: int = 0
     suppress_unknown: bool = True
+    lower_capitals: bool = True
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
@@ -84,6 +88,11 @@ class DecodingOptions:
                 raise ValueError(
                     f"{name} expected {noun} of at least {lowest}. Received: {name}={value!r}"
                 )
+        if not isinstance(self.lower_capitals, bool):
+            raise ValueError(
+                "lower_capitals expected True or False. "
+                f"Received: lower_capitals={self.lower_capitals!r}"
+            )
         if not isinstance(self.jit_compile, bool) and self.jit_compile != "auto":
             raise ValueError(
                 "jit_compile expected True, False or 'auto'. "

@@ -25,7 +25,7 @@ from keras_tx.models.compiled_search import CompiledSearch
 from keras_tx.models.decoding_options import DecodingOptions
 from keras_tx.models.length_groups import search_in_groups
 from keras_tx.models.translation_steps import TranslationSteps
-from keras_tx.text import pack
+from keras_tx.models.translation_texts import TranslationTexts
 
 if TYPE_CHECKING:
     from keras_tx.models.translator import Translator
@@ -56,8 +56,9 @@ class TranslationFunctions:
         if options.jit_compile == "auto":  # There is nothing to choose by here.
             options = dataclasses.replace(options, jit_compile=False)
         self.options = options
-        self.source_tokenizer = translator.tokenizer
-        self.target_tokenizer = translator.target_tokenizer or translator.tokenizer
+        self.texts = TranslationTexts(translator, options.lower_capitals)
+        self.source_tokenizer = self.texts.source_tokenizer
+        self.target_tokenizer = self.texts.target_tokenizer
         self._compiled: dict[tuple, CompiledSearch] = {}
         self.steps = TranslationSteps(
             self.network, self.source_tokenizer.padding_id, compiled=options.jit_compile
@@ -75,9 +76,9 @@ class TranslationFunctions:
         `prefix` `(B,)` is what each translation begins with; `uniforms` `(B, L)` decide the
         draws when the options ask for sampling.
         """
-        found, truncated = self._search(text, 1, prefix, uniforms)
+        found, truncated, capitals = self._search(text, 1, prefix, uniforms)
         return {
-            "translation": self.target_tokenizer.detokenize(found.ids[:, 0]),
+            "translation": self.texts.written(found.ids[:, 0], capitals),
             "score": found.log_probabilities[:, 0],
             "truncated": truncated,
         }
@@ -86,8 +87,8 @@ class TranslationFunctions:
         self, text: tf.Tensor, prefix: tf.Tensor | None = None, uniforms: tf.Tensor | None = None
     ) -> Outputs:
         """The `translation` of `translate` alone: greedy search is faster without the scores."""
-        found, _ = self._search(text, 1, prefix, uniforms, with_scores=False)
-        return {"translation": self.target_tokenizer.detokenize(found.ids[:, 0])}
+        found, _, capitals = self._search(text, 1, prefix, uniforms, with_scores=False)
+        return {"translation": self.texts.written(found.ids[:, 0], capitals)}
 
     def n_best(self, text: tf.Tensor, count: int, prefix: tf.Tensor | None = None) -> Outputs:
         """`text` `(B,)` -> the `count` best translations of each, the best first.
@@ -96,11 +97,11 @@ class TranslationFunctions:
         `log_probabilities`. Where there are fewer, the rest is empty with a score of -1e9.
         `truncated` `(B,)` as in `translate`.
         """
-        found, truncated = self._search(text, count, prefix)
+        found, truncated, capitals = self._search(text, count, prefix)
         shape = tf.shape(found.ids)
         # No -1: it stands for nothing where a size is 0, for there are no texts or no tokens.
         ids = tf.reshape(found.ids, [shape[0] * shape[1], shape[2]])
-        strings = self.target_tokenizer.detokenize(ids)
+        strings = self.texts.written(ids, tf.repeat(capitals, shape[1]))
         return {
             "translations": tf.reshape(strings, [shape[0], count]),
             "scores": found.scores,
@@ -115,8 +116,8 @@ class TranslationFunctions:
         `(B, Tt)` with the end as last one, `lengths` `(B,)`; padded with 0 and "". `truncated`
         `(B,)` says where a text or its translation was longer than the model reads.
         """
-        source_ids, _, source_cut = self._pack_source(text)
-        target_ids, lengths, target_cut = self._pack_target(translation)
+        (source_ids, _, source_cut), capitals = self.texts.source(text)
+        target_ids, lengths, target_cut = self.texts.target(translation, capitals)
         logits = self.network([source_ids, target_ids[:, :-1]])
         labels = target_ids[:, 1:]
         token_scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -125,7 +126,7 @@ class TranslationFunctions:
         return {
             "score": tf.reduce_sum(token_scores, axis=1),
             "token_scores": token_scores,
-            "tokens": self._strings(self.target_tokenizer, labels, real),
+            "tokens": self.texts.tokens(self.target_tokenizer, labels, real),
             "lengths": lengths - 1,
             "truncated": source_cut | target_cut,
         }
@@ -140,8 +141,8 @@ class TranslationFunctions:
         writes the target token (Garg et al. 2019, "Jointly Learning to Align and Translate with
         Transformer Models", section 4.1).
         """
-        source_ids, source_lengths, source_cut = self._pack_source(text)
-        target_ids, target_lengths, target_cut = self._pack_target(translation)
+        (source_ids, source_lengths, source_cut), capitals = self.texts.source(text)
+        target_ids, target_lengths, target_cut = self.texts.target(translation, capitals)
         encoded, source_mask = self.steps.encode(source_ids)
         x = self.steps.target_embedding(target_ids[:, :-1])
         blocks = self.steps.decoder_blocks
@@ -152,37 +153,17 @@ class TranslationFunctions:
         real_source = tf.sequence_mask(source_lengths, tf.shape(weights)[2])
         real_target = tf.sequence_mask(target_lengths, tf.shape(weights)[1])
         weights = tf.where(real_target[:, :, None] & real_source[:, None], weights, 0.0)
+        tokens = self.texts.tokens
         return {
             "alignment": tf.math.divide_no_nan(
                 weights, tf.reduce_sum(weights, axis=2, keepdims=True)
             ),
-            "source_tokens": self._strings(self.source_tokenizer, source_ids[:, :-1], real_source),
-            "target_tokens": self._strings(self.target_tokenizer, target_ids[:, 1:-1], real_target),
+            "source_tokens": tokens(self.source_tokenizer, source_ids[:, :-1], real_source),
+            "target_tokens": tokens(self.target_tokenizer, target_ids[:, 1:-1], real_target),
             "source_lengths": source_lengths,
             "target_lengths": target_lengths,
             "truncated": source_cut | target_cut,
         }
-
-    # From strings to ids.
-
-    # Ids and lengths, and where there were more tokens than the model reads: these are cut, so
-    # that one long text costs no more than the longest that the model takes.
-
-    def _pack_source(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        tokens = self.source_tokenizer.tokenize(text)
-        most = self.translator.sequence_length
-        packed = pack(tokens, most, end_id=self.source_tokenizer.end_id)
-        return *packed, tokens.row_lengths() > most - 1
-
-    def _pack_target(self, translation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        tokenizer = self.target_tokenizer
-        tokens = tokenizer.tokenize(translation)
-        most = self.translator.sequence_length + 1
-        packed = pack(tokens, most, start_id=tokenizer.start_id, end_id=tokenizer.end_id)
-        return *packed, tokens.row_lengths() > most - 2
-
-    def _strings(self, tokenizer: Any, ids: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-        return tf.where(real, tf.gather(tf.constant(tokenizer.vocabulary), ids), "")
 
     # From ids to ids.
 
@@ -216,13 +197,13 @@ class TranslationFunctions:
         prefix: tf.Tensor | None = None,
         uniforms: tf.Tensor | None = None,
         with_scores: bool = True,
-    ) -> tuple[BeamHypotheses, tf.Tensor]:
+    ) -> tuple[BeamHypotheses, tf.Tensor, tf.Tensor]:
+        """What is found, where a text was cut, and where it was in capitals."""
         options = self.options
-        source_ids, lengths, truncated = self._pack_source(text)
+        (source_ids, lengths, truncated), capitals = self.texts.source(text)
         inputs = {"source_ids": source_ids, "max_lengths": self._max_lengths(lengths)}
         if prefix is not None:
-            tokens = self.target_tokenizer.tokenize(prefix)
-            ids, prefix_lengths = pack(tokens, self.translator.sequence_length)
+            ids, prefix_lengths = self.texts.prefix(prefix, capitals)
             inputs |= {"prefix_ids": ids, "prefix_lengths": prefix_lengths}
         if options.temperature is not None and options.beam_size == 1:
             if uniforms is None:
@@ -233,12 +214,12 @@ class TranslationFunctions:
             inputs["uniforms"] = uniforms
         if not options.jit_compile:
             search = functools.partial(self._search_ids, count, with_scores=with_scores)
-            return search_in_groups(search, inputs, lengths, count), truncated
+            return search_in_groups(search, inputs, lengths, count), truncated, capitals
         key = (count, *inputs)
         if key not in self._compiled:
             search = functools.partial(self._search_ids, count)
             self._compiled[key] = CompiledSearch(search, self.translator.sequence_length)
-        return self._compiled[key](inputs), truncated
+        return self._compiled[key](inputs), truncated, capitals
 
     def _search_ids(
         self,

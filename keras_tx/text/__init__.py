@@ -13,6 +13,7 @@ from keras_tx.text.sentences import sentence_ends
 from keras_tx.text.splitting import SplitText, split_texts
 
 if TYPE_CHECKING:
+    from keras_tx.text.capitals import sentence_case, with_capitals, without_capitals
     from keras_tx.text.packing import pack
     from keras_tx.text.sentencepiece_tokenizer import SentencePieceTokenizer
     from keras_tx.text.tokenizer import Tokenizer
@@ -27,11 +28,17 @@ __all__ = [
     "WordTokenizer",
     "encoded_texts",
     "pack",
+    "sentence_case",
     "sentence_ends",
     "split_texts",
+    "with_capitals",
+    "without_capitals",
 ]
 _WITH_TENSORFLOW = {
     "pack": "packing",
+    "sentence_case": "capitals",
+    "with_capitals": "capitals",
+    "without_capitals": "capitals",
     "SentencePieceTokenizer": "sentencepiece_tokenizer",
     "Tokenizer": "tokenizer",
     "WordPieceTokenizer": "word_piece_tokenizer",

@@ -11,7 +11,7 @@ def test_defaults_are_a_beam_and_no_draw():
     options = DecodingOptions()
     assert (options.beam_size, options.length_penalty, options.stop) == (4, 1.0, "safe")
     assert options.temperature is None and options.max_length is None
-    assert options.suppress_unknown is True
+    assert options.suppress_unknown is True and options.lower_capitals is True
 
 
 def test_equal_options_are_one_key():
@@ -34,6 +34,7 @@ def test_equal_options_are_one_key():
         ({"length_penalty": -1.0}, "length_penalty expected a number of at least 0. .*-1.0"),
         ({"length_penalty_kind": "mean"}, r"kind expected one of \('average', 'gnmt'\). .*'mean'"),
         ({"stop": "soon"}, "stop expected 'safe' or 'count'. Received: stop='soon'"),
+        ({"lower_capitals": 1}, "lower_capitals expected True or False. .*lower_capitals=1"),
         ({"max_length": 0}, "max_length expected a positive integer. Received: max_length=0"),
         ({"beam_size": 2.5}, "beam_size expected an integer of at least 1. .*beam_size=2.5"),
         ({"min_length": "2"}, "min_length expected an integer of at least 0. .*min_length='2'"),

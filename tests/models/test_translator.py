@@ -91,8 +91,8 @@ def test_wrong_options_of_a_translator(random_translator):
 
 def test_the_exported_functions_are_the_methods(learned_translator, pairs):
     model, _ = learned_translator
-    texts = [*pairs.sources, "", "zebra 7"]
-    translations = [*pairs.targets, "", "un chien"]
+    texts = [*pairs.sources, "", "zebra 7", "THE DOG SLEEPS", "THE DOG SLEEPS"]
+    translations = [*pairs.targets, "", "un chien", "LE CHIEN DORT", "le chien dort"]
     signatures = model.signatures()
     assert set(signatures) == {"serving_default", "n_best", "score", "align"}
     outputs = {}
@@ -127,6 +127,25 @@ def test_the_exported_functions_are_the_methods(learned_translator, pairs):
         weights = outputs["align"]["alignment"][row]
         np.testing.assert_allclose(weights[:target, :source], alignment.weights, atol=1e-4)
         assert outputs["align"]["target_lengths"][row] == target
+
+
+def test_what_is_in_capitals_is_read_in_lower_case(learned_translator):
+    model, _ = learned_translator
+    known, capitals = ["The sea is blue.", "a dog"], ["THE SEA IS BLUE.", "a dog"]
+    upper = [model.translate(known)[0].upper(), "un chien"]
+    assert model.translate(capitals) == upper == ["LA MER EST BLEUE.", "un chien"]
+    assert model.translate(capitals, lower_capitals=False)[0] != upper[0]
+    best = model.translate_n_best(capitals, 2)[0]
+    assert [one.text for one in best] == [
+        one.text.upper() for one in model.translate_n_best(known, 2)[0]
+    ]
+    # Its own translation is as probable as it said.
+    (score,) = model.score(capitals[:1], upper[:1])
+    assert score.log_probability == pytest.approx(best[0].log_probability, abs=1e-4)
+    assert model.align(capitals)[0].source_tokens == model.align(known)[0].source_tokens
+    # A prefix may be in capitals too, or not.
+    for prefix in ("LA MER", "La mer"):
+        assert model.translate(capitals[:1], prefixes=[prefix]) == upper[:1]
 
 
 def test_long_pairs_are_left_out_of_training(random_translator):
