@@ -14,6 +14,7 @@ from keras_tx.evaluation.translation import translation_scores
 from keras_tx.models import Translator
 
 _ORDERS = 4
+_CHANNEL = 0.5
 
 
 class TranslationRanker:
@@ -31,7 +32,7 @@ class TranslationRanker:
         reverse_translators: translators of the other direction. Default: none.
         n_best: proposals of each translator. Default 8.
         weights: of the features, see `features`. Default: the mean log-probability of the
-            translators alone; `fit` finds better ones.
+            translators, and half of that of the reverse translators; `fit` finds better ones.
 
     Raises:
         ValueError: without a translator, or when languages or numbers do not fit together.
@@ -67,10 +68,11 @@ class TranslationRanker:
         if n_best < 1:
             raise ValueError(f"n_best expected a positive integer. Received: n_best={n_best!r}")
         self.n_best = n_best
-        forward = len(self.translators)
-        count = forward + len(self.reverse_translators) + 1 + _ORDERS
+        forward, reverse = len(self.translators), len(self.reverse_translators)
+        count = forward + reverse + 1 + _ORDERS
         if weights is None:
-            weights = [1 / forward] * forward + [0.0] * (count - forward)
+            channel = [_CHANNEL / reverse] * reverse if reverse else []
+            weights = [1 / forward] * forward + channel + [0.0] * (1 + _ORDERS)
         if len(weights) != count:
             raise ValueError(f"weights expected {count} numbers. Received: {len(weights)}")
         self.weights = np.array(weights, dtype=float)

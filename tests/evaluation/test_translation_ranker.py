@@ -72,11 +72,15 @@ def test_the_highest_sum_is_chosen(ranker, forward, reverse, proposals, feature)
     assert weighted.translate(SOURCES) == expected
 
 
-def test_at_first_the_translators_decide_together(forward, proposals):
-    ranker = TranslationRanker(forward, n_best=3)
+@pytest.mark.parametrize("with_reverse", [False, True])
+def test_at_first_all_translators_decide_together(forward, reverse, proposals, with_reverse):
+    ranker = TranslationRanker(forward, [reverse] * with_reverse, n_best=3)
     for source, row, chosen in zip(SOURCES, proposals, ranker.translate(SOURCES), strict=True):
         scores = [model.score([source] * len(row), row) for model in forward]
-        sums = np.sum([[s.log_probability for s in column] for column in scores], axis=0)
+        sums = np.mean([[s.log_probability for s in column] for column in scores], axis=0)
+        if with_reverse:
+            back = reverse.score(row, [source] * len(row))
+            sums += 0.5 * np.array([score.log_probability for score in back])
         assert chosen == row[sums.argmax()]
 
 
