@@ -1,7 +1,7 @@
 """BLEU of the best of several Multi30k translators' translations, as all of them see it.
 
-    python apps/rank_translations.py --data en-fr --models runs/*/translator_multi30k.keras \
-        --reverse runs/reverse/translator_multi30k.keras
+    python apps/rank_translations.py --data en-fr --reverse runs/reverse/translator_multi30k.keras \
+        --models runs/student/translator_multi30k.keras runs/short/translator_multi30k.keras
 
 The weights of the ranking (`TranslationRanker`) are fitted on `dev/multi30k` and used for
 `test/multi30k_2016`; both protocols of `train_multi30k.py` are printed, and what each

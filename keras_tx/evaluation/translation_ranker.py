@@ -111,6 +111,8 @@ class TranslationRanker:
             of n-grams of 1, 2, 3 and 4 words (`ngram_posteriors`; a proposal's probability is
             that of the translators' mean log-probability).
         """
+        if not proposals:
+            return []
         sources = [text for text, row in zip(texts, proposals, strict=True) for _ in row]
         targets = [proposal for row in proposals for proposal in row]
         columns = [

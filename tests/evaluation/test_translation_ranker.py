@@ -90,6 +90,10 @@ def test_one_translator_alone_is_its_search(forward):
     assert alone.translate(SOURCES, length_penalty=0.0) == found
 
 
+def test_no_texts(ranker):
+    assert ranker.translate([]) == []
+
+
 def test_fitting_makes_bleu_no_lower(forward, reverse):
     pairs = SentencePairs(SOURCES, TARGETS)
     ranker = TranslationRanker(forward, [reverse], n_best=3)
