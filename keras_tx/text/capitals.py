@@ -38,8 +38,8 @@ def without_capitals(texts: tf.Tensor, tokenizer: Tokenizer) -> tuple[tf.Tensor,
 
     A text of capitals alone becomes `sentence_case`, if it takes half as many tokens again as
     that (an unknown token counts for four): so the vocabulary must spell out its words, or does
-    not know them. A vocabulary of texts in capitals, or one
-    that knows no case, changes nothing; nor does an abbreviation that it knows.
+    not know them. A vocabulary of texts in capitals, or one that knows no case, changes nothing;
+    nor does an abbreviation that it knows.
 
     Args:
         texts: strings `(B,)`.
@@ -75,11 +75,11 @@ def with_capitals(texts: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Texts, some of them put into capitals.
 
     Args:
-        texts: strings `(B,)` or `(B, N)`.
-        rows: booleans `(B,)`, which of the rows.
+        texts: strings `(B,)`.
+        rows: booleans `(B,)`, which of them.
 
     Returns:
-        Strings of the shape of `texts`.
+        Strings `(B,)`. What has a NUL in it stays as it is.
 
     Example:
         >>> import tensorflow as tf
@@ -88,12 +88,11 @@ def with_capitals(texts: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         >>> [text.decode() for text in texts.numpy()]
         ['ÉTÉ', 'Non']
     """
-    rows = tf.reshape(rows, [-1, *[1] * (len(texts.shape) - 1)])
-    # What follows a NUL would be lost.
+    # The operation that changes case loses what follows a NUL.
     rows &= tf.strings.regex_full_match(texts, r"(?s)[^\x00]*")
     return tf.where(rows, tf.strings.upper(texts, encoding="utf-8"), texts)
 
 
 def _in_capitals(texts: tf.Tensor) -> tf.Tensor:
-    # Without a NUL: the operation that changes case loses what follows.
+    # Without a NUL, as in `with_capitals`.
     return tf.strings.regex_full_match(texts, r"[^\p{Ll}\x00]*\p{Lu}[^\p{Ll}\x00]*")
