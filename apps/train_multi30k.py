@@ -48,6 +48,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="training time of this call")
     parser.add_argument("--epochs", type=float, default=20)
     parser.add_argument("--vocabulary-size", type=int, default=6000)
+    parser.add_argument(
+        "--separate-vocabularies",
+        action="store_true",
+        help="one of that size for each language, and so no table that both share",
+    )
     parser.add_argument("--layers", type=int, default=3, help="of the encoder and of the decoder")
     # 768 and not the usual 1024: rows a power of two apart share cache lines, and cost half as
     # much again in the weight gradients.
@@ -56,6 +61,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--no-bias", action="store_true", help="projections without biases")
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--subword-dropout", type=float, default=0.05, help="0 for none")
+    parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument("--r-drop", type=float, default=0.0, help="0 for none; 2.5 as the paper")
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -72,17 +78,23 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fitted_tokenizer(
-    train: SentencePairs, size: int, directory: pathlib.Path
-) -> SentencePieceTokenizer:
-    """The joint subword vocabulary; that of the stopped run if there is one."""
-    tokenizer = SentencePieceTokenizer("bpe", vocabulary_size=size)
-    tokenizer.load_assets(str(directory))
-    if not tokenizer.is_fitted:
-        tokenizer.fit([*train.sources, *train.targets])
-        directory.mkdir(parents=True, exist_ok=True)
-        tokenizer.save_assets(str(directory))
-    return tokenizer
+def fitted_tokenizers(
+    train: SentencePairs, arguments: argparse.Namespace
+) -> dict[str, SentencePieceTokenizer]:
+    """The joint subword vocabulary, or each language's; those of the stopped run if there are."""
+    texts = {"tokenizer": [*train.sources, *train.targets]}
+    if arguments.separate_vocabularies:
+        texts = {"tokenizer": train.sources, "target_tokenizer": train.targets}
+    tokenizers = {}
+    for name, sentences in texts.items():
+        directory = arguments.output / name
+        tokenizers[name] = SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size)
+        tokenizers[name].load_assets(str(directory))
+        if not tokenizers[name].is_fitted:
+            tokenizers[name].fit(sentences)
+            directory.mkdir(parents=True, exist_ok=True)
+            tokenizers[name].save_assets(str(directory))
+    return tokenizers
 
 
 def minutes_to(history: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -113,13 +125,13 @@ def main() -> None:
         read_parallel(arguments.data / name, *languages)
         for name in ("train/multi30k", "dev/multi30k", "test/multi30k_2016")
     )
-    tokenizer = fitted_tokenizer(train, arguments.vocabulary_size, arguments.output / "tokenizer")
+    tokenizers = fitted_tokenizers(train, arguments)
     for prefix in arguments.also:
         train += read_parallel(prefix, *languages)
     keras.utils.set_random_seed(arguments.seed)
     translator = Translator.from_preset(
         "small",
-        tokenizer,
+        **tokenizers,
         source_language=languages[0],
         target_language=languages[1],
         dense_dim=arguments.dense_dim,
@@ -134,6 +146,7 @@ def main() -> None:
         epochs=arguments.epochs,
         tokens_per_batch=arguments.tokens_per_batch,
         subword_dropout=arguments.subword_dropout,
+        label_smoothing=arguments.label_smoothing,
         r_drop=arguments.r_drop,
         optimizer=arguments.optimizer,
         learning_rate=arguments.learning_rate,
