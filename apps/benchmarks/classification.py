@@ -16,7 +16,8 @@ its own, does everything once before it is measured, and counts the best of `--r
 
 Inference is measured in two ways, each in a process of its own, of which the faster one counts in
 each cell: batches one by one, with all threads for each operation, and batches side by side, with
-one thread for an operation. Training goes batch by batch.
+one thread for an operation. Training goes batch by batch; `classification_training.py` compares it
+with less of the machine's wandering.
 
 Ends with a table, and in brackets how many times as fast as PyTorch. GFLOP/s are those of the
 matrix products for real tokens, in sorted batches. With `--precision mixed_bfloat16` it also
@@ -236,10 +237,10 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def measured(command: Sequence[str], threads: int, workers: int) -> dict:
-    """What a process of its own prints, with a number of batches at a time."""
+def environment(threads: int, workers: int) -> dict[str, str]:
+    """Of a process with a number of threads and of batches at a time."""
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    environment = {
+    return {
         **os.environ,
         **dict.fromkeys(names, str(threads // workers)),
         "TF_NUM_INTEROP_THREADS": str(threads),
@@ -248,8 +249,14 @@ def measured(command: Sequence[str], threads: int, workers: int) -> dict:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_ENABLE_ONEDNN_OPTS": "1",  # For every system: `import keras_tx` does it for ours.
     }
+
+
+def measured(command: Sequence[str], threads: int, workers: int) -> dict:
+    """What a process of its own prints, with a number of batches at a time."""
     command = [sys.executable, __file__, *command, "--workers", str(workers)]
-    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    process = subprocess.run(
+        command, env=environment(threads, workers), stdout=subprocess.PIPE, check=True
+    )
     return json.loads(process.stdout.splitlines()[-1])
 
 

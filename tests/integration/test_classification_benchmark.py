@@ -16,6 +16,7 @@ MODULES = (
     "classification_table",
     "classification_encoders",
     "classification_pytorch",
+    "classification_training",
 )
 SIZES = {"num_layers": 2, "embed_dim": 16, "dense_dim": 24, "num_heads": 2, "sequence_length": 12}
 IDS = np.array([[5, 6, 7, 8, 9, 3], [8, 3, 0, 0, 0, 0], [4, 4, 4, 3, 0, 0]], "int32")
@@ -83,6 +84,11 @@ def test_one_system_is_measured_from_strings_to_training(benchmark, encoders):
     assert [column for column in classification.COLUMNS if not result[column] > 0] == []
     assert np.shape(result["scores"]) == (12, 2)
     assert result["gigaflops"] > 0
+
+
+def test_each_turn_of_training_is_compared_to_both_beside_it(benchmark):
+    ratios = benchmark("classification_training").ratios
+    assert ratios([30.0, 45.0], [10.0, 20.0, 10.0]) == [2.0, 3.0]
 
 
 def test_the_faster_way_counts_in_each_cell(benchmark):
