@@ -8,7 +8,8 @@ time and in batches of 32 and 64, and the most memory it took. Before it is meas
 run on 64 sentences, and by XLA on all, so that it has compiled what it needs.
 
 "graph" and "xla" run as `keras-tx translate` does: without oneDNN's kernels, and with one thread
-for an operation, so that two batches run side by side. "graph-onednn" is the portable graph as
+for an operation, so that two batches run side by side. "graph-one-thread" has a single thread for
+all operations, which do not wander between processors then. "graph-onednn" is the portable graph as
 TensorFlow starts by itself: oneDNN, and both threads for each operation of one batch.
 CTranslate2 shares each operation between two threads, and "-side-by-side" runs two batches.
 Ends with a table: sentences a second, and in brackets how many times as fast as CTranslate2 in
@@ -29,8 +30,13 @@ import time
 from collections.abc import Callable, Sequence
 
 PEERS = ("ctranslate2-float32", "ctranslate2-float32-side-by-side")
-SYSTEMS = ("graph", "graph-onednn", "xla", *PEERS, "ctranslate2-int8", "book")
+SYSTEMS = ("graph", "graph-one-thread", "graph-onednn", "xla", *PEERS, "ctranslate2-int8", "book")
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+SETTINGS = {
+    "graph": ONE_THREAD,
+    "xla": ONE_THREAD,
+    "graph-one-thread": {**ONE_THREAD, "TF_NUM_INTEROP_THREADS": "1"},
+}
 BEAMS, BATCH_SIZES = (1, 5), (1, 32, 64)
 Translate = Callable[[list[str], int, int], list[str]]  # sentences, beam size, batch size
 
@@ -219,10 +225,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for system in arguments.systems.split(","):
             command = [sys.executable, __file__, *(argv or sys.argv[1:])]
             command += ["--system", system, "--engine-model", engine_model]
-            settings = ONE_THREAD if system in ("graph", "xla") else {}
-            process = subprocess.run(
-                command, env=environment | settings, stdout=subprocess.PIPE, check=True
-            )
+            settings = environment | SETTINGS.get(system, {})
+            process = subprocess.run(command, env=settings, stdout=subprocess.PIPE, check=True)
             results[system] = json.loads(process.stdout.splitlines()[-1])
             print(system, "measured", file=sys.stderr)
     print_table(results)

@@ -283,8 +283,8 @@ class TranslationMethods:
             raise ValueError(
                 f"batch_size expected a positive integer. Received: batch_size={batch_size!r}"
             )
-        if len(texts) == 0:
-            return []
+        if len(texts) < 2:  # Nothing to sort: not worth counting tokens.
+            return [np.arange(1)] * len(texts)
         lengths = np.minimum(self.tokenizer.lengths(texts), self.sequence_length)
         batch_size = share_of(len(texts), batch_size)
         return TokenBatches(lengths, tokens_per_batch, False, batch_size=batch_size).plan(0)
