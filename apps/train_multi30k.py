@@ -54,6 +54,7 @@ def options() -> argparse.Namespace:
         help="one of that size for each language, and so no table that both share",
     )
     parser.add_argument("--layers", type=int, default=3, help="of the encoder and of the decoder")
+    parser.add_argument("--embed-dim", type=int, default=256)
     # 768 and not the usual 1024: rows a power of two apart share cache lines, and cost half as
     # much again in the weight gradients.
     parser.add_argument("--dense-dim", type=int, default=768)
@@ -134,6 +135,7 @@ def main() -> None:
         **tokenizers,
         source_language=languages[0],
         target_language=languages[1],
+        embed_dim=arguments.embed_dim,
         dense_dim=arguments.dense_dim,
         dropout=arguments.dropout,
         use_bias=not arguments.no_bias,
