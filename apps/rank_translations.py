@@ -5,7 +5,8 @@
 
 The weights of the ranking (`TranslationRanker`) are fitted on `dev/multi30k` and used for
 `test/multi30k_2016`; both protocols of `train_multi30k.py` are printed, and what each
-translator gives alone with a beam as large.
+translator gives alone with a beam as large. With `--ensemble` one more translator is ranked,
+which takes the mean of the models' probabilities (`translator_ensemble`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pathlib
 import keras_tx
 from keras_tx.data import read_parallel
 from keras_tx.evaluation import TranslationRanker, translation_scores
+from keras_tx.models import translator_ensemble
 
 PROTOCOLS = ("detokenized", "moses_lowercased")
 
@@ -26,6 +28,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--models", nargs="+", required=True, help="from English to French")
     parser.add_argument("--reverse", nargs="*", default=[], help="from French to English")
+    parser.add_argument(
+        "--ensemble", type=int, metavar="N", default=0, help="the first N models as one more"
+    )
     parser.add_argument("--n-best", type=int, default=8, help="proposals of each translator")
     return parser.parse_args()
 
@@ -39,9 +44,13 @@ def main() -> None:
     models, reverse = (
         [keras_tx.load(name) for name in names] for names in (arguments.models, arguments.reverse)
     )
+    names = list(arguments.models)
+    if arguments.ensemble:
+        names.append(f"ensemble of {arguments.ensemble}")
+        models.append(translator_ensemble(models[: arguments.ensemble]))
     translations = {
         name: model.translate(test.sources, beam_size=arguments.n_best)
-        for name, model in zip(arguments.models, models, strict=True)
+        for name, model in zip(names, models, strict=True)
     }
     ranker = TranslationRanker(models, reverse, arguments.n_best)
     results = {"dev": ranker.fit(dev), "weights": ranker.weights.round(4).tolist()}

@@ -16,6 +16,7 @@ from keras_tx.models.text_classifier import SentimentClassifier, TextClassifier
 from keras_tx.models.text_model import TextModel
 from keras_tx.models.translation_functions import TranslationFunctions
 from keras_tx.models.translator import Translator
+from keras_tx.models.translator_ensemble import translator_ensemble
 from keras_tx.models.windowed_encoder import WindowedEncoder
 from keras_tx.serving.results import Alignment, Classification, Hypothesis, TranslationScore
 
@@ -44,4 +45,5 @@ __all__ = [
     "load",
     "masked_language_network",
     "translation_network",
+    "translator_ensemble",
 ]

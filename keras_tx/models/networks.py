@@ -27,6 +27,7 @@ def translation_network(
     use_bias: bool = True,
     positions: str = "sinusoidal",
     dtype: Any = None,
+    name: str = "translation_network",
 ) -> keras.Model:
     """An encoder–decoder from source and target ids to scores over the target vocabulary.
 
@@ -44,6 +45,7 @@ def translation_network(
         use_bias: whether their projections have biases. Default `True`.
         positions: `"sinusoidal"` (default) or `"learned"`.
         dtype: dtype policy of all layers. Default: the global one.
+        name: of the model. Default `"translation_network"`.
 
     Returns:
         A model from `[source ids (B, Ts), target ids (B, Tt)]` to logits `(B, Tt, N)`.
@@ -98,4 +100,4 @@ def translation_network(
     y = ByteDropout(dropout, dtype=dtype, name="target_dropout")(target_embedding(target_ids))
     y = stack(TransformerDecoder, num_decoder_layers, "decoder", y, encoded)
     logits = target_embedding(y, reverse=True)
-    return keras.Model([source_ids, target_ids], logits, name="translation_network")
+    return keras.Model([source_ids, target_ids], logits, name=name)

@@ -23,8 +23,8 @@ from keras_tx.decoding import (
 from keras_tx.decoding.token_loop import longest_row
 from keras_tx.models.compiled_search import CompiledSearch
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.ensemble_steps import steps_of
 from keras_tx.models.length_groups import search_in_groups
-from keras_tx.models.translation_steps import TranslationSteps
 from keras_tx.models.translation_texts import TranslationTexts
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class TranslationFunctions:
         self.source_tokenizer = self.texts.source_tokenizer
         self.target_tokenizer = self.texts.target_tokenizer
         self._compiled: dict[tuple, CompiledSearch] = {}
-        self.steps = TranslationSteps(
+        self.steps = steps_of(
             self.network, self.source_tokenizer.padding_id, compiled=options.jit_compile
         )
 
@@ -143,12 +143,8 @@ class TranslationFunctions:
         """
         (source_ids, source_lengths, source_cut), capitals = self.texts.source(text)
         target_ids, target_lengths, target_cut = self.texts.target(translation, capitals)
-        encoded, source_mask = self.steps.encode(source_ids)
-        x = self.steps.target_embedding(target_ids[:, :-1])
-        blocks = self.steps.decoder_blocks
-        for block in blocks[: max(len(blocks) - 1, 1)]:
-            x, weights = block(x, encoded, source_mask=source_mask, return_attention_scores=True)
-        weights = tf.reduce_mean(weights, axis=1)[:, :-1, :-1]  # Without those of the ends.
+        weights = self.steps.attention(source_ids, target_ids[:, :-1])
+        weights = weights[:, :-1, :-1]  # Without those of the ends.
         source_lengths, target_lengths = source_lengths - 1, target_lengths - 2
         real_source = tf.sequence_mask(source_lengths, tf.shape(weights)[2])
         real_target = tf.sequence_mask(target_lengths, tf.shape(weights)[1])

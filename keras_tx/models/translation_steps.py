@@ -127,6 +127,17 @@ class TranslationSteps:
 
         return step
 
+    def attention(self, source_ids: tf.Tensor, target_ids: tf.Tensor) -> tf.Tensor:
+        """How much each target step looks at each source token, `(B, Tt, Ts)`.
+
+        The mean over the heads of the last decoder block but one.
+        """
+        encoded, source_mask = self.encode(source_ids)
+        x = self.target_embedding(target_ids)
+        for block in self.decoder_blocks[: max(len(self.decoder_blocks) - 1, 1)]:
+            x, weights = block(x, encoded, source_mask=source_mask, return_attention_scores=True)
+        return tf.reduce_mean(weights, axis=1)
+
 
 def _projection(table: tf.Tensor, rows: Any) -> Callable[[tf.Tensor], tf.Tensor]:
     """`(M, D) -> (M, N)`, the products with all rows of a table `(N, D)`.

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_tx.models.decoding_options import DecodingOptions
+from keras_tx.models.ensemble_network import ensemble_network
 from keras_tx.models.networks import translation_network
 from keras_tx.models.presets import TRANSLATOR_PRESETS, preset_arguments
 from keras_tx.models.text_model import TextModel, check_vocabulary
@@ -37,7 +38,8 @@ class Translator(TranslationMethods, TextModel):
             exported signatures search unless told otherwise. Default: theirs.
         source_vocabulary_size, target_vocabulary_size: numbers of ids. Default: the
             tokenizers'.
-        **network: further arguments of `translation_network`.
+        **network: further arguments of `translation_network`; or `members`, a list with those of
+            several, for an ensemble of them (see `translator_ensemble`).
 
     Raises:
         ValueError: when sizes do not fit together.
@@ -101,7 +103,8 @@ class Translator(TranslationMethods, TextModel):
 
     def build_network(self, dtype: Any = None) -> keras.Model:
         """A new network of this model's shape."""
-        return translation_network(
+        make = ensemble_network if "members" in self.network_arguments else translation_network
+        return make(
             source_vocabulary_size=self.source_vocabulary_size,
             target_vocabulary_size=self.target_vocabulary_size,
             sequence_length=self.sequence_length,
