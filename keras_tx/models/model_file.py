@@ -30,7 +30,7 @@ LARGEST_CONFIG = 16 << 20
 # Weights hardly shrink: what unpacks to much more than the file itself was made to.
 LARGEST_RATIO, ALWAYS_FINE = 20, 64 << 20
 MOST_OBJECTS = 100_000
-MOST_LAYERS = 256
+MOST_LAYERS, MOST_LAYERS_TOGETHER, MOST_MEMBERS = 256, 1024, 32
 SPARE_BYTES = 1 << 20
 _POLICY = ("keras", "DTypePolicy")  # What Keras writes of a tokenizer besides its own settings.
 
@@ -220,10 +220,16 @@ def check_size(kind: type[TextModel], config: dict[str, Any], stored: int, count
     It is built for its shapes only, without memory for weights. That happens in a thread of its
     own: what Keras keeps of variables without values, to make them up later, ends with it.
     """
+    total = 0
     for content in _dictionaries(config):
         for name, value in content.items():
-            layers = re.fullmatch("num_.*layers", name) and isinstance(value, int)
-            if layers and value > min(count, MOST_LAYERS):
+            if re.fullmatch("num_.*layers", name) and isinstance(value, int):
+                most, total = MOST_LAYERS, total + abs(value)
+            elif name == "members" and isinstance(value, list):  # Networks of an ensemble.
+                most, value = MOST_MEMBERS, len(value)
+            else:
+                continue
+            if value > min(count, most) or total > min(count, MOST_LAYERS_TOGETHER):
                 raise ValueError(
                     f"expected settings of a model of {count} arrays. Received: {name} {value}"
                 )

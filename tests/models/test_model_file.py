@@ -1,5 +1,6 @@
 """`.keras` files from strangers: refused in one line, nothing executed, nothing written."""
 
+import json
 import stat
 import sys
 import time
@@ -8,7 +9,7 @@ import zipfile
 import keras
 import pytest
 
-from keras_tx.models import SentimentClassifier, load
+from keras_tx.models import SentimentClassifier, load, translator_ensemble
 from keras_tx.models.model_file import check_model_file
 from keras_tx.text import WordTokenizer
 
@@ -229,8 +230,9 @@ def test_long_settings(remade, refused):
         {"vocabulary_size": 10**400},
         {"dropout": 1e308},
         {"unknown_argument": 1},
+        {"members": [{}] * 100_000},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_huge_and_odd_claims_in_the_settings(remade, refused, changes):
     start = time.monotonic()
@@ -239,3 +241,38 @@ def test_huge_and_odd_claims_in_the_settings(remade, refused, changes):
     assert time.monotonic() - start < 30
     # Nothing is left of it that would be made up for at the next opportunity.
     assert load(remade()).labels == ("negative", "positive")
+
+
+@pytest.fixture(scope="module")
+def ensemble_file(random_translator, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ensemble") / "ensemble.keras"
+    translator_ensemble([random_translator(seed=seed) for seed in (1, 2)]).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([{}] * 40, "members 40"),
+        ([{"num_encoder_layers": 20, "num_decoder_layers": 20}] * 30, "num_decoder_layers 20"),
+        ([{"embed_dim": 16, "num_encoder_layers": 10**9}], "num_encoder_layers 1000000000"),
+        ([{"embed_dim": 2048}], "expected settings of a model of"),
+        ([{"positions": "none"}, 1], "which cannot be loaded"),
+    ],
+    ids=str,
+)
+def test_huge_and_odd_ensembles(ensemble_file, tmp_path, members, message):
+    check_model_file(ensemble_file)
+    path = tmp_path / "other.keras"
+    with zipfile.ZipFile(ensemble_file) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                settings = json.loads(content)
+                settings["config"]["members"] = members
+                content = json.dumps(settings)
+            new.writestr(name, content)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=message):
+        load(path)
+    assert time.monotonic() - start < 30
