@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_tx.layers.transformer_block import TransformerBlock
 from keras_tx.layers.validation import positive_integer
-from keras_tx.models.ensemble_network import ensemble_members
+from keras_tx.models.ensemble_network import require_single
 from keras_tx.models.translator import Translator
 
 
@@ -48,11 +48,7 @@ def deeper_translator(
     Source: Chen et al. 2016, "Net2Net"; Gong et al. 2019, "Efficient Training of BERT by
     Progressively Stacking".
     """
-    members = ensemble_members(translator.network)
-    if members:
-        raise ValueError(
-            f"translator expected one network. Received: an ensemble of {len(members)}"
-        )
+    require_single(translator.network)
     counts = {stack: _count(translator.network, stack) for stack in ("encoder", "decoder")}
     sizes = {}
     for stack, wanted in (("encoder", num_encoder_layers), ("decoder", num_decoder_layers)):

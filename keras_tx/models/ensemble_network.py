@@ -11,6 +11,8 @@ from keras import ops
 
 from keras_tx.models.networks import translation_network
 
+MOST_MEMBERS = 32  # More than anyone wants: a file that claims them is not built.
+
 
 def ensemble_network(members: Sequence[dict[str, Any]], **shared: Any) -> keras.Model:
     """A network whose next token is as likely as several networks say on average.
@@ -25,7 +27,7 @@ def ensemble_network(members: Sequence[dict[str, Any]], **shared: Any) -> keras.
         `member_0`, `member_1` ….
 
     Raises:
-        ValueError: when there is no member.
+        ValueError: when there is no member, or more than 32.
 
     Example:
         >>> from keras_tx.models.ensemble_network import ensemble_network
@@ -36,8 +38,10 @@ def ensemble_network(members: Sequence[dict[str, Any]], **shared: Any) -> keras.
 
     Source: Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks".
     """
-    if not members:
-        raise ValueError("members expected one or more networks. Received: none")
+    if not 1 <= len(members) <= MOST_MEMBERS:
+        raise ValueError(
+            f"members expected from 1 to {MOST_MEMBERS} networks. Received: {len(members)}"
+        )
     source_ids = keras.Input((None,), dtype="int32", name="source_ids")
     target_ids = keras.Input((None,), dtype="int32", name="target_ids")
     logits = []
@@ -51,6 +55,15 @@ def ensemble_network(members: Sequence[dict[str, Any]], **shared: Any) -> keras.
 def ensemble_members(network: keras.Model) -> list[keras.Model]:
     """The networks in an ensemble; none where a network is no ensemble."""
     return [layer for layer in network.layers if layer.name.startswith("member_")]
+
+
+def require_single(network: keras.Model) -> None:
+    """Raise `ValueError` where a network is an ensemble."""
+    members = ensemble_members(network)
+    if members:
+        raise ValueError(
+            f"translator expected one network. Received: an ensemble of {len(members)}"
+        )
 
 
 def mean_log_probabilities(logits: Sequence[Any]) -> Any:

@@ -22,6 +22,7 @@ import h5py
 import keras
 import tensorflow as tf
 
+from keras_tx.models.ensemble_network import MOST_MEMBERS
 from keras_tx.models.text_model import TextModel
 from keras_tx.text import Tokenizer
 
@@ -30,7 +31,7 @@ LARGEST_CONFIG = 16 << 20
 # Weights hardly shrink: what unpacks to much more than the file itself was made to.
 LARGEST_RATIO, ALWAYS_FINE = 20, 64 << 20
 MOST_OBJECTS = 100_000
-MOST_LAYERS, MOST_LAYERS_TOGETHER, MOST_MEMBERS = 256, 1024, 32
+MOST_LAYERS, MOST_LAYERS_TOGETHER = 256, 1024
 SPARE_BYTES = 1 << 20
 _POLICY = ("keras", "DTypePolicy")  # What Keras writes of a tokenizer besides its own settings.
 

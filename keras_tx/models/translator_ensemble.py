@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_tx.models.ensemble_network import ensemble_members
+from keras_tx.models.ensemble_network import ensemble_members, require_single
 from keras_tx.models.translator import Translator
 from keras_tx.text import Tokenizer
 
@@ -19,7 +19,7 @@ def translator_ensemble(translators: Sequence[Translator]) -> Translator:
     their ensemble translates better than the best of them.
 
     Args:
-        translators: one or more, which stay as they are. Their tokenizers must have the same
+        translators: from 1 to 32, which stay as they are. Their tokenizers must have the same
             settings and vocabularies; the networks' sizes may differ.
 
     Returns:
@@ -27,8 +27,8 @@ def translator_ensemble(translators: Sequence[Translator]) -> Translator:
         as many tokens as the one that reads the fewest.
 
     Raises:
-        ValueError: without a translator, or when languages or vocabularies differ, or one of
-            them is an ensemble itself.
+        ValueError: without a translator, for more than 32, or when languages or vocabularies
+            differ, or one of them is an ensemble itself.
 
     Example:
         >>> from keras_tx.models import Translator, translator_ensemble
@@ -48,8 +48,7 @@ def translator_ensemble(translators: Sequence[Translator]) -> Translator:
         raise ValueError("translators expected one or more. Received: none")
     first = translators[0]
     for translator in translators:
-        if ensemble_members(translator.network):
-            raise ValueError("translators expected single networks. Received: an ensemble")
+        require_single(translator.network)
         _check_alike(first, translator)
     members = [
         {"sequence_length": translator.sequence_length, **translator.network_arguments}

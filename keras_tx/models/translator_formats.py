@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from keras_tx.models.ensemble_network import ensemble_members
+from keras_tx.models.ensemble_network import require_single
 from keras_tx.serving.ctranslate2_model import write_ctranslate2_model
 from keras_tx.text import SentencePieceTokenizer, Tokenizer
 
@@ -55,12 +55,7 @@ def export_ctranslate2(translator: Translator, directory: str | os.PathLike) -> 
         ...     sorted(file.name for file in path.iterdir())
         ['config.json', 'model.bin', 'shared_vocabulary.json']
     """
-    members = ensemble_members(translator.network)
-    if members:
-        raise ValueError(
-            "translator expected one network, which is what CTranslate2 has a form for. "
-            f"Received: an ensemble of {len(members)}"
-        )
+    require_single(translator.network)
     source, target = translator.tokenizer, translator.target_tokenizer
     if target is None:
         files = _tokenizer_file("", source)

@@ -70,6 +70,7 @@ def test_a_single_network_has_no_members():
     assert not ensemble_members(translation_network(source_vocabulary_size=11, **SIZES))
 
 
-def test_no_members_is_an_error():
-    with pytest.raises(ValueError, match="members expected one or more networks. Received: none"):
-        ensemble()
+@pytest.mark.parametrize("count", [0, 33])
+def test_none_or_too_many_members_are_an_error(count):
+    with pytest.raises(ValueError, match=f"from 1 to 32 networks. Received: {count}"):
+        ensemble(*[8] * count)

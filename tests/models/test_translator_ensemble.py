@@ -130,15 +130,14 @@ def test_it_takes_settings_from_the_first_and_the_shortest_bound(members, ensemb
 def test_two_vocabularies_are_possible(random_translator, sentences):
     models = [random_translator(seed=seed, separate=True) for seed in (1, 2)]
     ensemble = translator_ensemble(models)
-    assert all(
-        word.startswith("mot") for word in " ".join(ensemble.translate(sentences(3))).split()
-    )
+    words = " ".join(ensemble.translate(sentences(3), beam_size=1)).split()
+    assert words and all(word.startswith("mot") for word in words)
 
 
 def test_what_does_not_fit_together_is_an_error(members, ensemble, random_translator):
     with pytest.raises(ValueError, match="translators expected one or more. Received: none"):
         translator_ensemble([])
-    with pytest.raises(ValueError, match="single networks. Received: an ensemble"):
+    with pytest.raises(ValueError, match="one network. Received: an ensemble of 2"):
         translator_ensemble([members[0], ensemble])
     back = random_translator(source_language="fr", target_language="en")
     with pytest.raises(ValueError, match="from 'en' to 'fr'. Received: one from 'fr' to 'en'"):
@@ -151,7 +150,7 @@ def test_what_does_not_fit_together_is_an_error(members, ensemble, random_transl
 
 
 def test_what_takes_one_network_says_so(ensemble, tmp_path):
-    with pytest.raises(ValueError, match="one network, .* Received: an ensemble of 2"):
+    with pytest.raises(ValueError, match="one network. Received: an ensemble of 2"):
         ensemble.export(tmp_path / "engine", format="ctranslate2")
     assert not (tmp_path / "engine").exists()
     with pytest.raises(ValueError, match="one network. Received: an ensemble of 2"):
