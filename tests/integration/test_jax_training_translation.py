@@ -17,6 +17,8 @@ import pytest
 import keras_tx
 from keras_tx.data import SentencePairs, sample_pairs
 
+# Of the sources in a batch, their ends included.
+LENGTH = 24
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 APPS = ROOT / "apps/jax_training"
 # JAX compiles for a long time; doing it badly is quicker.
@@ -50,7 +52,7 @@ def write(folder: pathlib.Path, pairs: SentencePairs) -> None:
 
 def training(run: pathlib.Path, students: int) -> str:
     models = ("--teachers", 2, "--reverse", 1, "--students", students, "--no-bias")
-    sizes = ("--teacher-size", "32,64,2,1,1", "--student-size", "64,96,2,1,1", "--lengths", 24)
+    sizes = ("--teacher-size", "32,64,2,1,1", "--student-size", "64,96,2,1,1", "--lengths", LENGTH)
     steps = ("--teacher-steps", 100, "--student-steps", 250, "--steps-per-round", 50)
     rates = ("--teacher-learning-rate", 0.01, "--student-learning-rate", 0.005)
     losses = ("--teacher-share", 0.1, "--student-dropout", 0, "--average", 0.9)
@@ -82,13 +84,23 @@ def test_the_file_translates_as_jax_did(run: pathlib.Path) -> None:
     translator = keras_tx.load(run / "finished")
     made = json.loads((run / "student_0.json").read_text())["dev_sample"]
     sources = (run / "data/dev/sample.en").read_text().splitlines()
-    # The file has half precision; what JAX did not end is empty there.
-    same = [
-        one == other
-        for one, other in zip(made, translator.translate(sources, beam_size=3), strict=True)
-        if one
-    ]
-    assert len(same) >= 20 and np.mean(same) >= 0.95
+    # As far as JAX searches: a weak model repeats itself up to any limit.
+    ours = translator.translate(sources, beam_size=3, max_length=LENGTH + 8)
+    # What JAX did not end is empty there.
+    same = [one == other for one, other in zip(made, ours, strict=True) if one]
+    # The file has half precision: of two nearly equal hypotheses either may win, and how many
+    # there are depends on what the weak model has learned. The loss, below, has no such luck.
+    assert len(same) >= 20 and np.mean(same) >= 0.8
+
+
+def test_the_file_has_the_loss_that_jax_had(run: pathlib.Path) -> None:
+    translator = keras_tx.load(run / "finished")
+    (*_, last) = losses((run / "second.log").read_text(), "students")
+    pairs = sample_pairs().take(range(30))
+    scores = translator.score(pairs.sources, pairs.targets)
+    tokens = np.concatenate([score.token_log_probabilities for score in scores])
+    assert len(tokens) > 200
+    np.testing.assert_allclose(-tokens.mean(), last, atol=2e-3)
 
 
 def losses(log: str, name: str) -> list[list[float]]:
