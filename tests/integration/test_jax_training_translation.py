@@ -84,7 +84,7 @@ def test_the_file_translates_as_jax_did(run: pathlib.Path) -> None:
     translator = keras_tx.load(run / "finished")
     made = json.loads((run / "student_0.json").read_text())["dev_sample"]
     sources = (run / "data/dev/sample.en").read_text().splitlines()
-    # As far as JAX searches: a weak model repeats itself up to any limit.
+    # As far as JAX searches (`LONGER`): a weak model repeats itself up to any limit.
     ours = translator.translate(sources, beam_size=3, max_length=LENGTH + 8)
     # What JAX did not end is empty there.
     same = [one == other for one, other in zip(made, ours, strict=True) if one]
