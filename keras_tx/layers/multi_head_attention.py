@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_tx.layers.attention_cache import Cache, append_to_cache, write_to_cache
 from keras_tx.layers.byte_dropout import ByteDropout
+from keras_tx.layers.dot_product_attention import dot_product_attention
 from keras_tx.layers.validation import optional, positive_integer, rate
 
 
@@ -165,20 +166,21 @@ class MultiHeadAttention(keras.layers.Layer):
                 cache = write_to_cache(cache, new, first, in_place_cache)
             keys, values = cache["key"], cache["value"]
 
-        # (B, H, Tq, K) x (B, H, K, Tk) -> (B, H, Tq, Tk)
-        scores = ops.matmul(queries * self.key_dim**-0.5, keys)
         # The newest token alone sees all that a growing cache holds.
         causal = use_causal_mask and not (cache and cache_index is None and query.shape[1] == 1)
-        mask = _join_masks(scores, value_mask, attention_mask, causal, first, written)
-        if mask is not None:
-            # Adding one large number lets the kernel library fuse mask and product;
-            # exp() of what is masked is exactly 0.
-            negative = -3e4 if scores.dtype == "float16" else -1e9
-            scores = scores + ops.cast(ops.where(mask, 0.0, negative), scores.dtype)
-        weights = ops.softmax(scores, axis=-1)
-
-        # (B, H, Tq, Tk) x (B, H, Tk, V) -> (B, H, Tq, V) -> (B, Tq, H * V)
-        heads = ops.matmul(self.dropout_layer(weights, training=training), values)
+        sizes = ops.shape(queries)[2], ops.shape(keys)[3]
+        mask = _join_masks(sizes, value_mask, attention_mask, causal, first, written)
+        queries = queries * self.key_dim**-0.5
+        bias = None if mask is None else _bias(mask, queries.dtype)
+        if training and not self.dropout and not return_attention_scores:
+            heads = dot_product_attention(queries, keys, values, bias)
+        else:
+            # (B, H, Tq, K) x (B, H, K, Tk) -> (B, H, Tq, Tk)
+            scores = ops.matmul(queries, keys)
+            weights = ops.softmax(scores if bias is None else scores + bias, axis=-1)
+            # (B, H, Tq, Tk) x (B, H, Tk, V) -> (B, H, Tq, V)
+            heads = ops.matmul(self.dropout_layer(weights, training=training), values)
+        # (B, H, Tq, V) -> (B, Tq, H * V)
         if query.shape[1] != 1:
             heads = ops.transpose(heads, (0, 2, 1, 3))
         heads = ops.reshape(heads, (-1, self.num_heads * self.value_dim))
@@ -273,8 +275,16 @@ def _project(dense: keras.layers.Dense, x: Any) -> Any:
     return dense(ops.reshape(x, (-1, x.shape[-1])))
 
 
+def _bias(mask: Any, dtype: str) -> Any:
+    """What is added to scores: for what is masked one large number, of which exp() is exactly 0.
+
+    An addition can be fused with the product before it.
+    """
+    return ops.cast(ops.where(mask, 0.0, -3e4 if dtype == "float16" else -1e9), dtype)
+
+
 def _join_masks(
-    scores: Any, value_mask: Any, attention_mask: Any, causal: bool, first: Any, written: Any
+    sizes: tuple, value_mask: Any, attention_mask: Any, causal: bool, first: Any, written: Any
 ) -> Any:
     """All masks joined to one that broadcasts to `(B, H, Tq, Tk)`, or `None`."""
     masks = []
@@ -285,10 +295,10 @@ def _join_masks(
         rank = len(attention_mask.shape)
         masks.append(attention_mask[:, None] if rank == 3 else attention_mask)
     if causal:
-        rows, columns = (ops.arange(ops.shape(scores)[axis]) for axis in (-2, -1))
+        rows, columns = (ops.arange(size) for size in sizes)
         masks.append(columns[None, :] <= rows[:, None] + first)
     elif written is not None:
-        masks.append(ops.arange(ops.shape(scores)[-1]) < written)
+        masks.append(ops.arange(sizes[1]) < written)
     joined = None
     for mask in masks:
         joined = mask if joined is None else ops.logical_and(joined, mask)

@@ -149,6 +149,47 @@ def norm_twin() -> Callable:
 
 
 @pytest.fixture
+def gradients() -> Callable:
+    """The backend's gradients of a function that gives a number, for each of its arrays."""
+
+    def derive(function: Callable, *arrays: np.ndarray) -> list[np.ndarray]:
+        if keras.backend.backend() == "jax":
+            import jax
+
+            found = jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays)
+        else:
+            import tensorflow as tf
+
+            tensors = [tf.constant(array) for array in arrays]
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                number = function(*tensors)
+            found = tape.gradient(number, tensors)
+        return [np.asarray(gradient) for gradient in found]
+
+    return derive
+
+
+@pytest.fixture
+def differences() -> Callable:
+    """Central differences of a NumPy function that gives a number, for the array at a place."""
+
+    def derive(function: Callable, arrays: list[np.ndarray], place: int) -> np.ndarray:
+        array = arrays[place]
+        quotients = np.zeros_like(array)
+        for index in np.ndindex(array.shape):
+            moved = []
+            for step in (1e-6, -1e-6):
+                changed = array.copy()
+                changed[index] += step
+                moved.append(function(*arrays[:place], changed, *arrays[place + 1 :]))
+            quotients[index] = (moved[0] - moved[1]) / 2e-6
+        return quotients
+
+    return derive
+
+
+@pytest.fixture
 def outputs_of_fresh_process(tmp_path) -> Callable:
     """Saves a model, and returns what it gives in a process that imports only
     `keras` and `keras_tx`, under TensorFlow: where all models are served, also those
