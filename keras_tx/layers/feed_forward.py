@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_tx.layers.byte_dropout import ByteDropout
+from keras_tx.layers.gelu import gelu
 from keras_tx.layers.validation import optional, positive_integer, rate
 
 
@@ -68,8 +69,6 @@ class FeedForward(keras.layers.Layer):
     def build(self, inputs_shape: tuple) -> None:
         self.up = keras.layers.Dense(
             self.dense_dim * (2 if self.gated else 1),
-            # The plain form lets the kernel library fuse product, bias and activation.
-            activation=None if self.gated else self.activation,
             use_bias=self.use_bias,
             dtype=self.dtype_policy,
             name="gate_up" if self.gated else "up",
@@ -89,9 +88,14 @@ class FeedForward(keras.layers.Layer):
         # One row for each position: plain matrix products, without the many small operations
         # that a product of other ranks brings with it.
         hidden = self.up(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        # Outside of training the kernel library fuses product, bias and Keras' activation.
+        is_gelu = self.activation is keras.activations.gelu
+        activation = gelu if training and is_gelu else self.activation
         if self.gated:
             gate, up = hidden[..., : self.dense_dim], hidden[..., self.dense_dim :]
-            hidden = self.activation(gate) * up
+            hidden = activation(gate) * up
+        else:
+            hidden = activation(hidden)
         outputs = self.down(self.dropout_layer(hidden, training=training))
         # One size may be unknown; only for several does the graph have to find them out.
         sizes = [-1 if size is None else size for size in inputs.shape[:-1]]

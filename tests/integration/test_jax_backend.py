@@ -1,6 +1,6 @@
 """The layers under JAX: their own tests again, where the backend can make a difference.
 
-All tests of the layers pass under JAX (`KERAS_BACKEND=jax python -m pytest tests/layers`),
+The tests of the layers pass under JAX (`KERAS_BACKEND=jax python -m pytest tests/layers`),
 but compiling every small operation by itself takes JAX minutes, so a few stand for them
 here. What is saved under JAX gives the same numbers under TensorFlow, and the other way round.
 """
@@ -26,6 +26,8 @@ SELECTED = (
     f"{LAYERS}/test_layer_contract.py::test_symbolic_shapes_are_the_eager_shapes",
     f"{LAYERS}/test_transformer_decoder.py::test_cached_loop_in_a_graph_is_the_eager_pass",
     f"{LAYERS}/test_worked_examples.py",
+    f"{LAYERS}/test_dot_product_attention.py::test_the_gradients_are_those_of_the_formula",
+    f"{LAYERS}/test_gelu.py::test_the_gradient_is_that_of_the_formula",
     f"{LAYERS}/test_masks.py::test_masks_travel_to_the_loss",
     f"{LAYERS}/test_masks.py::test_decoder_never_sees_the_future",
     f"{LAYERS}/test_masks.py::test_source_padding_changes_nothing_with_unequal_lengths",

@@ -46,15 +46,18 @@ def test_each_call_draws_anew_and_a_seed_repeats_them():
     np.testing.assert_array_equal(np.asarray(again(inputs, training=True)), first)
 
 
-def test_the_gradient_goes_where_the_values_went():
-    inputs = tf.constant(np.full((20, 7), 3.0, "float32"))
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = ByteDropout(0.3, seed=5)(inputs, training=True)
-    gradient = np.asarray(tape.gradient(outputs, inputs))
-    np.testing.assert_allclose(gradient, np.asarray(outputs) / 3, rtol=1e-6)
+def test_the_gradient_goes_where_the_values_went(gradients):
+    inputs = np.full((20, 7), 3.0, "float32")
+
+    def drop(x):
+        return ByteDropout(0.3, seed=5)(x, training=True)
+
+    (gradient,) = gradients(lambda x: keras.ops.sum(drop(x)), inputs)
+    assert (gradient == 0).any()
+    np.testing.assert_allclose(gradient, np.asarray(drop(inputs)) / 3, rtol=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX knows all shapes")
 def test_it_keeps_half_precision_and_unknown_shapes():
     layer = ByteDropout(0.3, dtype="mixed_bfloat16")
 
