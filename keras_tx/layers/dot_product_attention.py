@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.written_gradient import written_gradient
+
 
 def dot_product_attention(queries: Any, keys: Any, values: Any, bias: Any = None) -> Any:
     """`softmax(Q K + bias) V` for training, where the softmax's gradient is the costly part.
@@ -36,15 +38,13 @@ def dot_product_attention(queries: Any, keys: Any, values: Any, bias: Any = None
     appendix B.2.
     """
 
-    @ops.custom_gradient
+    @written_gradient
     def attended(queries: Any, keys: Any, values: Any, *bias: Any) -> Any:
         scores = ops.matmul(queries, keys)
         weights = ops.softmax(sum(bias, start=scores), axis=-1)
         outputs = ops.matmul(weights, values)
 
-        # TensorFlow names the argument, JAX does not.
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:
-            (upstream,) = arguments if upstream is None else (upstream,)
+        def gradient(upstream: Any) -> Any:
             products = ops.cast(upstream, wide) * ops.cast(outputs, wide)
             sums = ops.cast(ops.sum(products, axis=-1, keepdims=True), weights.dtype)
             slopes = weights * (ops.matmul(upstream, _transposed(values)) - sums)
@@ -60,6 +60,14 @@ def dot_product_attention(queries: Any, keys: Any, values: Any, bias: Any = None
 
     wide = keras.backend.result_type(queries.dtype, "float32")
     return attended(queries, keys, values, *([] if bias is None else [bias]))
+
+
+def mask_bias(mask: Any, dtype: str) -> Any:
+    """What is added to scores: 0 where `mask` is `True`, elsewhere a number whose exp() is 0.
+
+    An addition, unlike a choice, can be fused with the product before it.
+    """
+    return ops.cast(ops.where(mask, 0.0, -3e4 if dtype == "float16" else -1e9), dtype)
 
 
 def _transposed(matrices: Any) -> Any:

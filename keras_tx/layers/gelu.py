@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.written_gradient import written_gradient
+
 
 def gelu(inputs: Any) -> Any:
     """`x Φ(x)` for training, where `Φ` is the normal distribution's function.
@@ -30,14 +32,12 @@ def gelu(inputs: Any) -> Any:
     Source: Hendrycks and Gimpel 2016, "Gaussian Error Linear Units (GELUs)".
     """
 
-    @ops.custom_gradient
+    @written_gradient
     def activated(inputs: Any) -> Any:
         x = ops.cast(inputs, wide)
         below = 0.5 * ops.erf(x * math.sqrt(0.5)) + 0.5
 
-        # TensorFlow names the argument, JAX does not.
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:
-            (upstream,) = arguments if upstream is None else (upstream,)
+        def gradient(upstream: Any) -> Any:
             density = ops.exp(-0.5 * ops.square(x)) * (1 / math.sqrt(2 * math.pi))
             return ops.cast(ops.cast(upstream, wide) * (below + x * density), dtype)
 

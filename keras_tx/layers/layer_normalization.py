@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.written_gradient import written_gradient
+
 
 @keras.saving.register_keras_serializable(package="keras_tx")
 class LayerNormalization(keras.layers.LayerNormalization):
@@ -71,15 +73,13 @@ def normalized_rows(rows: Any, epsilon: float) -> tuple[Any, Any]:
 def normalize(inputs: Any, gamma: Any, beta: Any, epsilon: float, dtype: str) -> Any:
     """The rows of `inputs (…, D)` normalized, scaled by `gamma (D,)`, moved by `beta (D,)`."""
 
-    @ops.custom_gradient
+    @written_gradient
     def normalized(inputs: Any, gamma: Any, beta: Any) -> Any:
         size = inputs.shape[-1]
         rows, inverse = normalized_rows(ops.cast(ops.reshape(inputs, (-1, size)), wide), epsilon)
         outputs = ops.cast(rows * gamma + beta, dtype)
 
-        # TensorFlow names the argument, JAX does not.
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:
-            (upstream,) = arguments if upstream is None else (upstream,)
+        def gradient(upstream: Any) -> Any:
             slopes = ops.cast(ops.reshape(upstream, (-1, size)), wide)
             products = slopes * rows
             every_row = ops.ones((1, ops.shape(rows)[0]), wide)

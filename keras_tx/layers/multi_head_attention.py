@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_tx.layers.attention_cache import Cache, append_to_cache, write_to_cache
 from keras_tx.layers.byte_dropout import ByteDropout
-from keras_tx.layers.dot_product_attention import dot_product_attention
+from keras_tx.layers.dot_product_attention import dot_product_attention, mask_bias
 from keras_tx.layers.validation import optional, positive_integer, rate
 
 
@@ -171,7 +171,7 @@ class MultiHeadAttention(keras.layers.Layer):
         sizes = ops.shape(queries)[2], ops.shape(keys)[3]
         mask = _join_masks(sizes, value_mask, attention_mask, causal, first, written)
         queries = queries * self.key_dim**-0.5
-        bias = None if mask is None else _bias(mask, queries.dtype)
+        bias = None if mask is None else mask_bias(mask, queries.dtype)
         if training and not self.dropout and not return_attention_scores:
             heads = dot_product_attention(queries, keys, values, bias)
         else:
@@ -273,14 +273,6 @@ def _project(dense: keras.layers.Dense, x: Any) -> Any:
     # (B, T, D) -> (B * T, units): one plain matrix product, without the many small
     # operations that a product of other ranks brings with it.
     return dense(ops.reshape(x, (-1, x.shape[-1])))
-
-
-def _bias(mask: Any, dtype: str) -> Any:
-    """What is added to scores: for what is masked one large number, of which exp() is exactly 0.
-
-    An addition can be fused with the product before it.
-    """
-    return ops.cast(ops.where(mask, 0.0, -3e4 if dtype == "float16" else -1e9), dtype)
 
 
 def _join_masks(

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.layers.written_gradient import written_gradient
+
 
 @keras.saving.register_keras_serializable(package="keras_tx")
 class TokenCrossentropy(keras.losses.Loss):
@@ -113,7 +115,7 @@ def smoothed_crossentropy(labels: Any, logits: Any, smoothing: float) -> Any:
         # From the flat array: picking along an axis would first copy all of it.
         return ops.take(ops.reshape(values, (-1,)), rows * size + labels, axis=0)
 
-    @ops.custom_gradient
+    @written_gradient
     def crossentropy(logits: Any) -> Any:
         probabilities = ops.softmax(logits, axis=-1)
         # log Σ exp, by way of the likeliest id, whose probability is never 0.
@@ -122,8 +124,7 @@ def smoothed_crossentropy(labels: Any, logits: Any, smoothing: float) -> Any:
         if smoothing:
             losses = losses - smoothing * ops.mean(logits, axis=-1)
 
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:
-            (upstream,) = arguments if upstream is None else (upstream,)
+        def gradient(upstream: Any) -> Any:
             slopes = probabilities - smoothing / size if smoothing else probabilities
             slopes = slopes * upstream[:, None]
             updated = at_labels(slopes) - (1 - smoothing) * upstream

@@ -8,19 +8,19 @@ import pytest
 from keras import ops
 
 from keras_tx.layers import MultiHeadAttention
-from keras_tx.layers.dot_product_attention import dot_product_attention
+from keras_tx.layers.dot_product_attention import dot_product_attention, mask_bias
 
 RANDOM = np.random.default_rng(9)
 # Two sentences, two heads, three queries, four keys, heads of two and of three values.
 SHAPES = ((2, 2, 3, 2), (2, 2, 2, 4), (2, 2, 4, 3))
 SLOPES = RANDOM.normal(size=(2, 2, 3, 3))
 # Of the second sentence the last key does not count.
-BIAS = np.zeros((2, 1, 1, 4))
-BIAS[1, 0, 0, 3] = -1e9
+MASK = np.ones((2, 1, 1, 4), bool)
+MASK[1, 0, 0, 3] = False
 
 
 def twin(queries: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-    scores = queries @ keys + BIAS
+    scores = np.where(MASK, queries @ keys, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True) @ values
 
@@ -31,8 +31,17 @@ def heads() -> list[np.ndarray]:
 
 
 def test_it_gives_what_numpy_gives(heads):
-    single = [array.astype("float32") for array in (*heads, BIAS)]
-    np.testing.assert_allclose(dot_product_attention(*single), twin(*heads), atol=1e-6)
+    single = [array.astype("float32") for array in heads]
+    outputs = dot_product_attention(*single, mask_bias(MASK, "float32"))
+    np.testing.assert_allclose(outputs, twin(*heads), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_what_is_masked_has_a_weight_of_exactly_zero(dtype):
+    bias = mask_bias(np.array([True, False]), dtype)
+    assert keras.backend.standardize_dtype(bias.dtype) == dtype
+    weights = ops.softmax(bias + ops.cast([-50.0, 50.0], dtype))
+    assert ops.convert_to_numpy(ops.cast(weights, "float32")).tolist() == [1.0, 0.0]
 
 
 def test_the_gradients_are_those_of_the_formula(heads, gradients, differences):
@@ -42,7 +51,7 @@ def test_the_gradients_are_those_of_the_formula(heads, gradients, differences):
         return float((twin(*arrays) * SLOPES).sum())
 
     def ours(*arrays: object) -> object:
-        outputs = dot_product_attention(*arrays, BIAS.astype("float32"))
+        outputs = dot_product_attention(*arrays, mask_bias(MASK, "float32"))
         return ops.sum(outputs * SLOPES.astype("float32"))
 
     found = gradients(ours, *(array.astype("float32") for array in heads))
