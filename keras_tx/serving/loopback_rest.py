@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
 import json
 import re
+import socket
+import time
 import urllib.parse
 from typing import Any
 
@@ -63,11 +66,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # noqa: N802
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > self.server.max_request_bytes:
-            self.close_connection = True  # What it has sent is not read.
             message = f"expected a body of at most {self.server.max_request_bytes:,} bytes"
-            self._send(413, {"error": f"{message}. Received: {length or 'no length'}"})
+            self._refuse({"error": f"{message}. Received: {length or 'no length'}"})
             return
         self._respond(self.rfile.read(int(length)))
+
+    def _refuse(self, answer: dict[str, Any]) -> None:
+        """Ends the connection, said beforehand, so that no client asks again over it.
+
+        What is still coming is read first, for a while: closing before that resets the
+        connection, and the client may lose the answer.
+        """
+        self._send(413, answer, {"Connection": "close"})
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(1)
+        end = time.monotonic() + 5
+        with contextlib.suppress(OSError):
+            while time.monotonic() < end and self.rfile.read1(1 << 16):
+                pass
 
     def _respond(self, body: bytes | None) -> None:
         try:
@@ -103,9 +119,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         }
         return {"model_version_status": [state]}
 
-    def _send(self, status: int, answer: dict[str, Any]) -> None:
+    def _send(
+        self, status: int, answer: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
         content = json.dumps(answer, ensure_ascii=False).encode("utf-8", errors="replace")
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -1,6 +1,10 @@
 """The JSON that TensorFlow Serving documents: rows, columns, errors, metadata, status."""
 
+import http.client
 import json
+import socket
+import time
+import urllib.parse
 
 import pytest
 import tensorflow as tf
@@ -117,3 +121,18 @@ def test_errors(ask, place, body, status, message):
     assert set(answer) == {"error"} and message in answer["error"]
     assert found == status
     assert ask(PREDICT, {"instances": ["fine"]})[0] == 200
+
+
+@pytest.mark.parametrize("length", [20_000, 5_000_000])
+def test_a_refused_body_is_read_before_the_announced_end(server, length):
+    address = urllib.parse.urlsplit(server.rest_address)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: m\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode())
+        time.sleep(0.2)  # The server has answered: what comes now must not reset the connection.
+        connection.sendall(b"x" * length)
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, response.getheader("Connection")) == (413, "close")
+        assert f"Received: {length}" in json.load(response)["error"]
