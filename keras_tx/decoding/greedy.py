@@ -71,7 +71,7 @@ def greedy_search(
         constraints = [rule for rule, here in zip(constraints, kinds, strict=True) if not here]
 
     def choose(logits: Any, index: Any, chances: Any) -> Any:
-        return _best(logits, suppressed) if shrink else ops.argmax(logits, axis=-1)
+        return _best(logits, suppressed)
 
     return decode_tokens(
         step,

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_tx.models.output_projection import compiled_output_projection, output_projection
+
 
 class TranslationSteps:
     """The parts of a translation network, put together to be run token by token.
@@ -76,13 +78,17 @@ class TranslationSteps:
     ) -> Callable:
         """The step function of the searches, as `keras_tx.decoding.beam_search` takes it.
 
-        `batch_size` is that of the first step; it makes a single sequence faster.
+        `batch_size` is that of the first step; it makes a few sequences faster.
         """
         embedding = self.target_embedding
         # What does not change from step to step is made once.
         positions = embedding.position_vectors(longest)
-        rows = None if batch_size is None or self.compiled else batch_size * beam_size
-        project = _projection(embedding.token_embeddings.embeddings, rows)
+        table = embedding.token_embeddings.embeddings
+        if self.compiled:
+            project = compiled_output_projection(table, beam_size)
+        else:
+            rows = None if batch_size is None else batch_size * beam_size
+            project = output_projection(table, rows)
         places = tf.range(beam_size)
         # Read once, not in each step.
         weights = [(one, tf.convert_to_tensor(one.value)) for one in self.network.variables]
@@ -137,29 +143,3 @@ class TranslationSteps:
         for block in self.decoder_blocks[: max(len(self.decoder_blocks) - 1, 1)]:
             x, weights = block(x, encoded, source_mask=source_mask, return_attention_scores=True)
         return tf.reduce_mean(weights, axis=1)
-
-
-def _projection(table: tf.Tensor, rows: Any) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`(M, D) -> (M, N)`, the products with all rows of a table `(N, D)`.
-
-    With a few rows they are much faster by the transposed table. That is made once; but for one
-    row (`rows`, at the start) it would cost as much as ten steps, and is not needed.
-    """
-    if rows is None:
-        transposed = tf.transpose(table)
-        return lambda x: tf.matmul(x, transposed)
-    size, width = table.shape
-    single = rows == 1
-    transposed = tf.cond(
-        single, lambda: tf.zeros([width, 0], table.dtype), lambda: tf.transpose(table)
-    )
-
-    def project(x: tf.Tensor) -> tf.Tensor:
-        logits = tf.cond(
-            single,
-            lambda: tf.matmul(x, table, transpose_b=True),
-            lambda: tf.matmul(x, transposed),
-        )
-        return tf.ensure_shape(logits, [None, size])
-
-    return project

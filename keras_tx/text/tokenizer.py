@@ -24,7 +24,8 @@ class Tokenizer(keras.layers.Layer, abc.ABC):
     `end_id = 3`. No text turns into padding, start or end; `pack` puts them there.
 
     Texts come as a 1-D string tensor, or as a sequence of `str` or `bytes`. Bytes that are not
-    UTF-8, and lone surrogates in a `str`, are read as the replacement character U+FFFD.
+    UTF-8, and lone surrogates in a `str`, are read as the replacement character U+FFFD. A text of
+    `n` printable ASCII characters has no more than `n + 1` tokens: that tells what is short.
 
     A subclass calls `_set_vocabulary`, has `_tokenize`, `_detokenize`, `graph_resources`, `fit`,
     `save_assets` and `load_assets`, and is registered for serialization.

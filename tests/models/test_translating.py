@@ -90,6 +90,19 @@ def test_only_what_is_too_long_becomes_sentences(translator, alone):
     ]
 
 
+def test_what_is_short_for_certain_is_not_measured(translator, alone, monkeypatch):
+    # 17 tokens are taken as they are; of lines, and of control characters, nothing is certain.
+    texts = ["word1 word2", "a" * 16, "a" * 17, "né word1", "word1\nword2", "word1\x1a"]
+    expected = [alone(text) for text in texts]
+    measured, lengths = [], translator.tokenizer.lengths
+    monkeypatch.setattr(
+        translator.tokenizer, "lengths", lambda pieces: measured.append(pieces) or lengths(pieces)
+    )
+    assert [translator.translate([text])[0] for text in texts] == expected
+    lines = ["word1", "word2"]  # Once more, to be sorted.
+    assert measured == [["a" * 17], ["né word1"], lines, lines, ["word1\x1a"]]
+
+
 def test_n_best(translator, sentences):
     texts = [*sentences(5), ""]
     found = translator.translate_n_best(texts, 3, max_length=6)

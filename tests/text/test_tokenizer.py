@@ -169,6 +169,13 @@ def test_lengths_do_not_depend_on_the_chunks(tokenizer):
         assert lengths.dtype == np.int32 and lengths.tolist() == expected
 
 
+def test_printable_ascii_has_a_token_a_character_at_most_and_one_in_front(tokenizer):
+    random = np.random.default_rng(5)
+    codes = [random.integers(32, 127, size=random.integers(1, 40)) for _ in range(200)]
+    texts = ["".join(map(chr, row)) for row in codes] + [*TEXTS, " ", "~", "a  b "]
+    assert (tokenizer.lengths(texts) <= [len(text) + 1 for text in texts]).all()
+
+
 def test_invalid_bytes_and_lone_surrogates_read_as_replacement_characters(tokenizer):
     broken = tokenizer.tokenize(tf.constant([b"dog \xff", b"\xed\xa0\x80"]))
     assert broken[0].numpy().tolist() == tokenizer.tokenize(["dog \ufffd"])[0].numpy().tolist()
