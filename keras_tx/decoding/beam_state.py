@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_tx.decoding.constraints import FORBIDDEN, Constraint, SuppressTokens
 from keras_tx.decoding.gathering import gather_beams
-from keras_tx.decoding.top_tokens import top_continuations
+from keras_tx.decoding.top_tokens import skippable, top_continuations
 
 NOTHING = -1e9  # The score of what is not there.
 
@@ -76,11 +76,12 @@ def best_continuations(
             suppressed += constraint.token_ids
         else:
             allowed = constraint(allowed, index, live.ids, rows)
-    # What is chosen is looked for in all beams at once. A few ids that are never chosen are taken
-    # out of what is found, which spares a pass over the logits.
+    # What is chosen is looked for in all beams at once. Ids that are never chosen are skipped if
+    # they are the first ones, or else taken out of what is found: no pass over the logits for them.
+    skipped, suppressed = skippable(suppressed)
     count = min(beams * (2 + len(suppressed)), beams * size)
     offsets = live.log_probabilities - ops.logsumexp(logits, axis=-1)
-    totals, places, tokens = top_continuations(allowed, offsets, count)  # (B, C)
+    totals, places, tokens = top_continuations(allowed, offsets, count, skipped)  # (B, C)
     if suppressed:
         never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)
         totals, best = ops.top_k(ops.where(never, FORBIDDEN, totals), k=2 * beams)

@@ -10,7 +10,7 @@ from keras import ops
 from keras_tx.decoding.constraints import Constraint, SuppressTokens
 from keras_tx.decoding.gathering import gather_beams
 from keras_tx.decoding.token_loop import DecodedTokens, Step, decode_tokens
-from keras_tx.decoding.top_tokens import top_tokens
+from keras_tx.decoding.top_tokens import skippable, top_tokens
 
 
 def greedy_search(
@@ -90,8 +90,9 @@ def greedy_search(
 
 def _best(logits: Any, suppressed: tuple[int, ...]) -> Any:
     """The most probable token of each row `(B, N)` that is none of a few."""
+    skipped, suppressed = skippable(suppressed)
     count = min(1 + len(suppressed), logits.shape[-1])
-    _, tokens = top_tokens(logits, count)  # (B, C)
+    _, tokens = top_tokens(logits, count, skipped)  # (B, C)
     if not suppressed:
         return tokens[:, 0]
     never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)
