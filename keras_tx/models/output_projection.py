@@ -1,4 +1,4 @@
-"""The products of a step's outputs with the table of all tokens: most of what a step costs."""
+"""The product of a step's outputs with the table of all tokens: the largest of a step."""
 
 from __future__ import annotations
 
