@@ -159,7 +159,7 @@ def test_a_packed_bomb_is_refused_before_it_is_unpacked(tmp_path):
     for wanted in (True, False):  # Also where it is only passed over.
         with pytest.raises(ValueError, match=r"more than [\d,]+ bytes when unpacked\)$"):
             dict(read_tar_members(path, lambda name, wanted=wanted: wanted))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def one_member(path, change):

@@ -116,11 +116,11 @@ def test_errors(odd_server, answer, code, message):
 
 
 def test_a_server_that_is_too_slow(odd_server):
-    odd_server.pause = 2.0
+    odd_server.pause = 6.0
     start = time.monotonic()
     with pytest.raises(ServerError) as caught:
         ask(odd_server, timeout=0.2)
-    assert caught.value.code == "DEADLINE_EXCEEDED" and time.monotonic() - start < 1.5
+    assert caught.value.code == "DEADLINE_EXCEEDED" and time.monotonic() - start < 5
 
 
 def test_places(odd_server):
