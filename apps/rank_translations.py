@@ -3,10 +3,11 @@
     python apps/rank_translations.py --data en-fr --reverse runs/reverse/translator_multi30k.keras \
         --models runs/student/translator_multi30k.keras runs/short/translator_multi30k.keras
 
-The weights of the ranking (`TranslationRanker`) are fitted on `dev/multi30k` and used for
-`test/multi30k_2016`; both protocols of `train_multi30k.py` are printed, and what each
-translator gives alone with a beam as large. With `--ensemble` one more translator is ranked,
-which takes the mean of the models' probabilities (`translator_ensemble`).
+The weights of the ranking (`TranslationRanker`), in which a language model of `train/multi30k`
+has a part, are fitted on `dev/multi30k` and used for `test/multi30k_2016`; both protocols of
+`train_multi30k.py` are printed, and what each translator gives alone with a beam as large. With
+`--ensemble` one more translator is ranked, which takes the mean of the models' probabilities
+(`translator_ensemble`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pathlib
 
 import keras_tx
 from keras_tx.data import read_parallel
-from keras_tx.evaluation import TranslationRanker, translation_scores
+from keras_tx.evaluation import NGramLanguageModel, TranslationRanker, translation_scores
 from keras_tx.models import translator_ensemble
 
 PROTOCOLS = ("detokenized", "moses_lowercased")
@@ -37,9 +38,9 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     arguments = options()
-    dev, test = (
+    train, dev, test = (
         read_parallel(arguments.data / name, "en", "fr")
-        for name in ("dev/multi30k", "test/multi30k_2016")
+        for name in ("train/multi30k", "dev/multi30k", "test/multi30k_2016")
     )
     models, reverse = (
         [keras_tx.load(name) for name in names] for names in (arguments.models, arguments.reverse)
@@ -52,7 +53,8 @@ def main() -> None:
         name: model.translate(test.sources, beam_size=arguments.n_best)
         for name, model in zip(names, models, strict=True)
     }
-    ranker = TranslationRanker(models, reverse, arguments.n_best)
+    language_model = NGramLanguageModel().fit(train.targets)
+    ranker = TranslationRanker(models, reverse, arguments.n_best, language_model=language_model)
     results = {"dev": ranker.fit(dev), "weights": ranker.weights.round(4).tolist()}
     translations["ranked"] = ranker.translate(test.sources)
     results["multi30k_2016"] = {

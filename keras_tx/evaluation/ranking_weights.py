@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_STEPS = (1.0, 0.5, 0.25, 0.1, 0.05)
-_LEAST_GAIN = 0.005
+_ORDERS = 4
+_STEPS = 200
+_STEP_SIZE = 0.05
+_DECAYS = (0.9, 0.999)  # Adam's
+_PENALTY = 1e-4
+_MOST_AT_FIRST = 3.0
 
 
 def fit_ranking_weights(
@@ -16,12 +20,14 @@ def fit_ranking_weights(
     references: Sequence[str],
     start: Sequence[float],
 ) -> np.ndarray:
-    """Weights with which the best-ranked translations have the highest corpus BLEU.
+    """Weights with which the best-ranked translations have a high corpus BLEU.
 
-    A translation's rank is the weighted sum of its features. One weight after the other is
-    moved up and down by shorter and shorter steps, in units of what its feature spreads by
-    within a text, for as long as BLEU grows: minimum error rate training by a coordinate
-    search.
+    A translation's rank is the weighted sum of its features, and the softmax of the ranks of a
+    text's translations is how probable each is. The weights are those with the highest
+    BLEU of the n-grams and lengths expected then. That is smooth, where the BLEU of the
+    best-ranked ones jumps: its weights fit these texts less closely and other texts better than
+    the ones of a search for the highest jump. Only the weights' proportions matter to what ranks
+    first.
 
     Args:
         hypotheses: for each of `N` texts its translations.
@@ -30,7 +36,8 @@ def fit_ranking_weights(
         start: `F` weights to begin with.
 
     Returns:
-        The weights, `(F,)`.
+        The weights, `(F,)`; `start`, if the best-ranked translations' BLEU is no higher
+        with any others that were found.
 
     Raises:
         ValueError: when there are no texts, or numbers differ.
@@ -44,35 +51,73 @@ def fit_ranking_weights(
         >>> int(np.argmax(features[0] @ weights))
         0
 
-    Source: Och 2003, "Minimum Error Rate Training in Statistical Machine Translation".
+    Source: Smith and Eisner 2006, "Minimum Risk Annealing for Training Log-Linear Models".
     """
     _check(hypotheses, features, references, start)
-    statistics = [
-        np.array([_bleu_statistics(hypothesis, reference) for hypothesis in row])
-        for row, reference in zip(hypotheses, references, strict=True)
-    ]
+    statistics = _padded(
+        [
+            np.array([_bleu_statistics(hypothesis, reference) for hypothesis in row], dtype=float)
+            for row, reference in zip(hypotheses, references, strict=True)
+        ]
+    )
+    there = _padded([np.ones(len(row)) for row in hypotheses]) > 0
     spread = np.sqrt(np.mean([np.var(row, axis=0) for row in features], axis=0))
-    steps = 1 / np.where(spread > 0, spread, np.inf)  # a feature that never differs is left
+    scale = np.where(spread > 0, spread, np.inf)  # a feature that never differs is left
+    values = _padded([(row - np.mean(row, axis=0)) / scale for row in features])
 
-    def bleu(weights: np.ndarray) -> float:
-        chosen = [np.argmax(row @ weights) for row in features]
-        rows = zip(statistics, chosen, strict=True)
-        return _corpus_bleu(np.sum([row[place] for row, place in rows], axis=0))
+    def best_ranked(weights: np.ndarray) -> float:
+        chosen = np.where(there, values @ weights, -np.inf).argmax(1)
+        return _corpus_bleu(statistics[np.arange(len(chosen)), chosen].sum(0))
 
-    weights = np.array(start, dtype=float)
-    best = bleu(weights)
-    for size in _STEPS:
-        grew = True
-        while grew:
-            grew = False
-            for place in np.flatnonzero(steps):
-                for sign in (1, -1):
-                    moved = weights.copy()
-                    moved[place] += sign * size * steps[place]
-                    value = bleu(moved)
-                    if value > best + _LEAST_GAIN:
-                        weights, best, grew = moved, value, True
+    first = np.array(start, dtype=float) * spread
+    first *= _MOST_AT_FIRST / max(_MOST_AT_FIRST, np.abs(first).max())
+    found = _ascend(first, values, statistics, there)
+    if best_ranked(found) <= best_ranked(first):
+        return np.array(start, dtype=float)
+    return np.where(spread > 0, found / scale, start)
+
+
+def _ascend(
+    weights: np.ndarray, values: np.ndarray, statistics: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """Adam, on the logarithm of the expected BLEU less a small penalty of large weights."""
+    mean, square = np.zeros_like(weights), np.zeros_like(weights)
+    for step in range(1, _STEPS + 1):
+        gradient = _gradient(weights, values, statistics, there) - 2 * _PENALTY * weights
+        mean = _DECAYS[0] * mean + (1 - _DECAYS[0]) * gradient
+        square = _DECAYS[1] * square + (1 - _DECAYS[1]) * gradient**2
+        direction = mean / (1 - _DECAYS[0] ** step)
+        size = np.sqrt(square / (1 - _DECAYS[1] ** step)) + 1e-8
+        weights = weights + _STEP_SIZE * direction / size
     return weights
+
+
+def _gradient(
+    weights: np.ndarray, values: np.ndarray, statistics: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """Of the expected BLEU's logarithm, by the weights."""
+    ranks = np.where(there, values @ weights, -np.inf)
+    probabilities = np.exp(ranks - ranks.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    sums = np.einsum("nk,nks->s", probabilities, statistics)
+    # One n-gram more is found and one more there is, so that none at all has a logarithm too.
+    by_sums = np.zeros_like(sums)
+    by_sums[:_ORDERS] = 1 / (_ORDERS * (sums[:_ORDERS] + 1))
+    by_sums[_ORDERS : 2 * _ORDERS] = -1 / (_ORDERS * (sums[_ORDERS : 2 * _ORDERS] + 1))
+    length, reference_length = sums[2 * _ORDERS :]
+    if 0 < length < reference_length:  # the brevity penalty
+        by_sums[2 * _ORDERS] = reference_length / length**2
+    gains = statistics @ by_sums
+    gains -= (probabilities * gains).sum(1, keepdims=True)
+    return np.einsum("nk,nkf->f", probabilities * gains, values)
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of zeros behind the shorter ones."""
+    longest = max(len(row) for row in rows)
+    return np.array(
+        [np.pad(row, [(0, longest - len(row))] + [(0, 0)] * (row.ndim - 1)) for row in rows]
+    )
 
 
 def _check(
@@ -104,4 +149,6 @@ def _corpus_bleu(sums: np.ndarray) -> float:
     from sacrebleu.metrics import BLEU
 
     sums = [int(value) for value in sums]
-    return BLEU.compute_bleu(sums[:4], sums[4:8], sums[8], sums[9], smooth_method="exp").score
+    return BLEU.compute_bleu(
+        sums[:_ORDERS], sums[_ORDERS : 2 * _ORDERS], sums[8], sums[9], smooth_method="exp"
+    ).score

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_tx.data import SentencePairs
+from keras_tx.evaluation.ngram_language_model import NGramLanguageModel
 from keras_tx.evaluation.ngram_posteriors import ngram_posteriors
 from keras_tx.evaluation.ranking_weights import fit_ranking_weights
 from keras_tx.evaluation.translation import translation_scores
@@ -22,10 +23,10 @@ class TranslationRanker:
 
     All of them propose their `n_best`; each proposal is judged by the log-probability that
     each translator gives it, by that of the source given the proposal, of translators of the
-    other direction (the noisy channel), by its number of words, and by the n-grams that it
-    shares with the other proposals (minimum Bayes risk). The one with the highest weighted sum
-    is the translation. It takes as long as the translators' searches with a beam of `n_best`
-    together, and their scoring of all proposals.
+    other direction (the noisy channel) and its own of a language model, by its number of words,
+    and by the n-grams that it shares with the other proposals (minimum Bayes risk). The one with
+    the highest weighted sum is the translation. It takes as long as the translators' searches
+    with a beam of `n_best` together, and their scoring of all proposals.
 
     Args:
         translators: one or more translators of one direction.
@@ -33,6 +34,7 @@ class TranslationRanker:
         n_best: proposals of each translator. Default 8.
         weights: of the features, see `features`. Default: the mean log-probability of the
             translators, and half of that of the reverse translators; `fit` finds better ones.
+        language_model: of the translations' language, fitted. Default: none.
 
     Raises:
         ValueError: without a translator, or when languages or numbers do not fit together.
@@ -61,6 +63,7 @@ class TranslationRanker:
         reverse_translators: Sequence[Translator] = (),
         n_best: int = 8,
         weights: Sequence[float] | None = None,
+        language_model: NGramLanguageModel | None = None,
     ) -> None:
         self.translators = list(translators)
         self.reverse_translators = list(reverse_translators)
@@ -68,13 +71,16 @@ class TranslationRanker:
         if n_best < 1:
             raise ValueError(f"n_best expected a positive integer. Received: n_best={n_best!r}")
         self.n_best = n_best
+        self.language_model = language_model
         forward, reverse = len(self.translators), len(self.reverse_translators)
-        count = forward + reverse + 1 + _ORDERS
+        others = 1 + _ORDERS + (language_model is not None)
         if weights is None:
             channel = [_CHANNEL / reverse] * reverse if reverse else []
-            weights = [1 / forward] * forward + channel + [0.0] * (1 + _ORDERS)
-        if len(weights) != count:
-            raise ValueError(f"weights expected {count} numbers. Received: {len(weights)}")
+            weights = [1 / forward] * forward + channel + [0.0] * others
+        if len(weights) != forward + reverse + others:
+            raise ValueError(
+                f"weights expected {forward + reverse + others} numbers. Received: {len(weights)}"
+            )
         self.weights = np.array(weights, dtype=float)
 
     def propose(self, texts: Sequence[str], **decoding: Any) -> list[list[str]]:
@@ -109,7 +115,8 @@ class TranslationRanker:
             For each text an array `(K, F)`: the log-probability of each translator, then of
             each reverse translator, then the number of words, then the sum of the posteriors
             of n-grams of 1, 2, 3 and 4 words (`ngram_posteriors`; a proposal's probability is
-            that of the translators' mean log-probability).
+            that of the translators' mean log-probability), then the log-probability of the
+            language model, if there is one.
         """
         if not proposals:
             return []
@@ -123,13 +130,17 @@ class TranslationRanker:
             for translator in self.reverse_translators
         ]
         columns.append([len(target.split()) for target in targets])
-        ends = np.cumsum([len(row) for row in proposals])[:-1]
-        rows = np.split(np.array(columns, dtype=float).T, ends)
+        rows = _split(np.array(columns, dtype=float).T, proposals)
         forward = len(self.translators)
-        return [
-            np.hstack([row, ngram_posteriors(own, _softmax(row[:, :forward].mean(1)), _ORDERS)])
+        shared = [
+            ngram_posteriors(own, _softmax(row[:, :forward].mean(1)), _ORDERS)
             for row, own in zip(rows, proposals, strict=True)
         ]
+        parts = [rows, shared]
+        if self.language_model is not None:
+            fluency = np.array(self.language_model.log_probabilities(targets))
+            parts.append(_split(fluency[:, np.newaxis], proposals))
+        return [np.hstack(row) for row in zip(*parts, strict=True)]
 
     def fit(self, pairs: SentencePairs, **decoding: Any) -> dict[str, float]:
         """Find weights with which BLEU is highest.
@@ -174,6 +185,11 @@ class TranslationRanker:
     ) -> list[str]:
         rows = zip(proposals, features, strict=True)
         return [row[int(np.argmax(values @ self.weights))] for row, values in rows]
+
+
+def _split(values: np.ndarray, proposals: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    """For each text the rows of its proposals."""
+    return np.split(values, np.cumsum([len(row) for row in proposals])[:-1])
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from keras_tx.evaluation import fit_ranking_weights
+from keras_tx.evaluation import fit_ranking_weights, ranking_weights
 
 WORDS = "le un chien chat dort mange rouge grand sur sous lit table dans avec et".split()
 NUMBER, PROPOSALS, FEATURES = 60, 6, 4
@@ -60,6 +60,36 @@ def test_the_scale_of_a_feature_does_not_matter(problem):
     scaled = [values * scale for values in features]
     second = fit_ranking_weights(hypotheses, scaled, references, [1e3, 0, 0, 0])
     assert bleu(first, *problem) == pytest.approx(bleu(second, hypotheses, scaled, references))
+
+
+def expected_bleu(weights, values, statistics, there):
+    """Its logarithm: each proposal counts as much as it is probable."""
+    ranks = np.where(there, np.exp(values @ weights), 0)
+    sums = ((ranks / ranks.sum(1, keepdims=True))[..., None] * statistics).sum((0, 1))
+    precisions = np.log((sums[:4] + 1) / (sums[4:8] + 1)).mean()
+    return precisions + min(0, 1 - sums[9] / sums[8])
+
+
+@pytest.mark.parametrize("longer", [0.7, 1.3])  # than the references: without brevity penalty
+def test_the_gradient_is_that_of_the_expected_bleu(longer):
+    generator = np.random.default_rng(4)
+    values, there = generator.normal(size=(5, 3, 2)), np.ones((5, 3), bool)
+    statistics = generator.uniform(1, 9, size=(5, 3, 10))
+    statistics[..., 9] = statistics[:, :1, 9]  # a text's proposals have the same reference
+    statistics[..., 8] = statistics[..., 9] * longer * generator.uniform(0.9, 1.1, size=(5, 3))
+    there[2, 1:] = False
+    statistics[2, 1:], values[2, 1:] = 0, 0
+    weights, small = np.array([0.3, -0.8]), 1e-6
+    slopes = [
+        (
+            expected_bleu(weights + move, values, statistics, there)
+            - expected_bleu(weights - move, values, statistics, there)
+        )
+        / (2 * small)
+        for move in np.eye(2) * small
+    ]
+    found = ranking_weights._gradient(weights, values, statistics, there)
+    np.testing.assert_allclose(found, slopes, rtol=1e-5)
 
 
 def test_errors():

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_tx.data import SentencePairs
-from keras_tx.evaluation import TranslationRanker, evaluate_translator, ngram_posteriors
+from keras_tx.evaluation import (
+    NGramLanguageModel,
+    TranslationRanker,
+    evaluate_translator,
+    ngram_posteriors,
+)
 from keras_tx.models import Translator
 from keras_tx.text import WordTokenizer
 
@@ -59,6 +64,21 @@ def test_features_are_scores_words_and_ngrams(ranker, forward, reverse, proposal
         probabilities = np.exp(values[:, :2].mean(1))
         shared = ngram_posteriors(row, probabilities / probabilities.sum())
         np.testing.assert_allclose(values[:, 4:], shared, rtol=1e-6)
+
+
+def test_a_language_model_is_the_last_feature(ranker, forward, reverse, proposals):
+    model = NGramLanguageModel(2).fit(TARGETS)
+    more = TranslationRanker(forward, [reverse], n_best=3, language_model=model)
+    assert more.weights[-1] == 0 and len(more.weights) == 9
+    rows = zip(
+        proposals,
+        ranker.features(SOURCES, proposals),
+        more.features(SOURCES, proposals),
+        strict=True,
+    )
+    for row, without, values in rows:
+        np.testing.assert_allclose(values[:, :-1], without, rtol=1e-6)
+        assert values[:, -1].tolist() == model.log_probabilities(row)
 
 
 @pytest.mark.parametrize("feature", range(8))
@@ -125,5 +145,8 @@ def test_errors(forward, reverse):
         TranslationRanker(forward, n_best=0)
     with pytest.raises(ValueError, match="weights expected 8 numbers. Received: 2"):
         TranslationRanker(forward, [reverse], weights=[1, 1])
+    with pytest.raises(ValueError, match="weights expected 7 numbers. Received: 6"):
+        model = NGramLanguageModel(2).fit(TARGETS)
+        TranslationRanker(forward[:1], weights=[1] * 6, language_model=model)
     with pytest.raises(ValueError, match="pairs expected at least one. Received: none"):
         TranslationRanker(forward).fit(SentencePairs([], []))
