@@ -20,6 +20,7 @@ import keras_tx
 from keras_tx.data import read_parallel
 from keras_tx.evaluation import NGramLanguageModel, TranslationRanker, translation_scores
 from keras_tx.models import translator_ensemble
+from keras_tx.text import reverse_words
 
 PROTOCOLS = ("detokenized", "moses_lowercased")
 
@@ -29,6 +30,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--models", nargs="+", required=True, help="from English to French")
     parser.add_argument("--reverse", nargs="*", default=[], help="from French to English")
+    parser.add_argument(
+        "--right-to-left", nargs="*", default=[], help="trained with the option of that name"
+    )
     parser.add_argument(
         "--ensemble", type=int, metavar="N", default=0, help="the first N models as one more"
     )
@@ -42,8 +46,9 @@ def main() -> None:
         read_parallel(arguments.data / name, "en", "fr")
         for name in ("train/multi30k", "dev/multi30k", "test/multi30k_2016")
     )
-    models, reverse = (
-        [keras_tx.load(name) for name in names] for names in (arguments.models, arguments.reverse)
+    models, reverse, right_to_left = (
+        [keras_tx.load(name) for name in names]
+        for names in (arguments.models, arguments.reverse, arguments.right_to_left)
     )
     names = list(arguments.models)
     if arguments.ensemble:
@@ -53,8 +58,16 @@ def main() -> None:
         name: model.translate(test.sources, beam_size=arguments.n_best)
         for name, model in zip(names, models, strict=True)
     }
-    language_model = NGramLanguageModel().fit(train.targets)
-    ranker = TranslationRanker(models, reverse, arguments.n_best, language_model=language_model)
+    for name, model in zip(arguments.right_to_left, right_to_left, strict=True):
+        found = model.translate(test.sources, beam_size=arguments.n_best)
+        translations[name] = [reverse_words(translation) for translation in found]
+    ranker = TranslationRanker(
+        models,
+        reverse,
+        arguments.n_best,
+        language_model=NGramLanguageModel().fit(train.targets),
+        right_to_left_translators=right_to_left,
+    )
     results = {"dev": ranker.fit(dev), "weights": ranker.weights.round(4).tolist()}
     translations["ranked"] = ranker.translate(test.sources)
     results["multi30k_2016"] = {

@@ -9,7 +9,8 @@ stop the same command with `--resume` goes on. At the end it prints how many min
 took to 50, 55 and 58, and the scores on the test set: cased and detokenized, and lower-cased
 and tokenized as most papers report them (for which it needs `sacremoses`).
 
-`--reverse` trains from French to English. `--also PREFIX` adds the pairs of `PREFIX.en` and
+`--reverse` trains from French to English, and `--right-to-left` on targets from their last word
+to their first; the dev BLEU is then of such sentences. `--also PREFIX` adds the pairs of `PREFIX.en` and
 `PREFIX.fr`: with translations of the training sentences by several models, of both directions,
 that is data diversification (Nguyen et al. 2020), which needs no other data either.
 """
@@ -26,7 +27,7 @@ import keras
 from keras_tx.data import SentencePairs, read_parallel
 from keras_tx.evaluation import TranslationQuality, translation_scores
 from keras_tx.models import Translator
-from keras_tx.text import SentencePieceTokenizer
+from keras_tx.text import SentencePieceTokenizer, reverse_words
 
 MILESTONES = (50, 55, 58)
 PROTOCOLS = ("detokenized", "moses_lowercased")
@@ -37,6 +38,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--reverse", action="store_true", help="from French to English")
+    parser.add_argument("--right-to-left", action="store_true", help="the targets' last word first")
     parser.add_argument(
         "--also",
         type=pathlib.Path,
@@ -107,11 +109,17 @@ def minutes_to(history: list[dict[str, Any]]) -> dict[str, float | None]:
     return reached
 
 
-def test_scores(translator: Translator, test: SentencePairs) -> dict[str, Any]:
+def right_to_left(pairs: SentencePairs) -> SentencePairs:
+    return SentencePairs(pairs.sources, [reverse_words(target) for target in pairs.targets])
+
+
+def test_scores(translator: Translator, test: SentencePairs, reverse: bool) -> dict[str, Any]:
     """Both protocols, of greedy search and of a beam of 5."""
     scores = {}
     for name, beam_size in (("greedy", 1), ("beam_5", 5)):
         translations = translator.translate(test.sources, beam_size=beam_size)
+        if reverse:
+            translations = [reverse_words(translation) for translation in translations]
         scores[name] = {
             protocol: translation_scores(translations, test.targets, protocol)
             for protocol in PROTOCOLS
@@ -126,9 +134,12 @@ def main() -> None:
         read_parallel(arguments.data / name, *languages)
         for name in ("train/multi30k", "dev/multi30k", "test/multi30k_2016")
     )
+    if arguments.right_to_left:
+        train, dev = right_to_left(train), right_to_left(dev)
     tokenizers = fitted_tokenizers(train, arguments)
     for prefix in arguments.also:
-        train += read_parallel(prefix, *languages)
+        more = read_parallel(prefix, *languages)
+        train += right_to_left(more) if arguments.right_to_left else more
     keras.utils.set_random_seed(arguments.seed)
     translator = Translator.from_preset(
         "small",
@@ -169,7 +180,7 @@ def main() -> None:
     metrics = {
         "minutes_to_dev_bleu": minutes_to(history),
         "dev": history[-1],
-        "multi30k_2016": test_scores(translator, test),
+        "multi30k_2016": test_scores(translator, test, arguments.right_to_left),
     }
     (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
     (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")

@@ -13,6 +13,7 @@ from keras_tx.evaluation.ngram_posteriors import ngram_posteriors
 from keras_tx.evaluation.ranking_weights import fit_ranking_weights
 from keras_tx.evaluation.translation import translation_scores
 from keras_tx.models import Translator
+from keras_tx.text import reverse_words
 
 _ORDERS = 4
 _CHANNEL = 0.5
@@ -21,40 +22,44 @@ _CHANNEL = 0.5
 class TranslationRanker:
     """Chooses among the translations that several translators find.
 
-    All of them propose their `n_best`; each proposal is judged by the log-probability that
-    each translator gives it, by that of the source given the proposal, of translators of the
-    other direction (the noisy channel) and its own of a language model, by its number of words,
-    and by the n-grams that it shares with the other proposals (minimum Bayes risk). The one with
-    the highest weighted sum is the translation. It takes as long as the translators' searches
-    with a beam of `n_best` together, and their scoring of all proposals.
+        All of them propose their `n_best`; each proposal is judged by the log-probability that
+        each translator gives it, by that of the source given the proposal, of translators of the
+        other direction (the noisy channel) and its own of a language model, by its number of words,
+        and by the n-grams that it shares with the other proposals (minimum Bayes risk). The one with
+        the highest weighted sum is the translation. It takes as long as the translators' searches
+        with a beam of `n_best` together, and their scoring of all proposals.
 
-    Args:
-        translators: one or more translators of one direction.
-        reverse_translators: translators of the other direction. Default: none.
-        n_best: proposals of each translator. Default 8.
-        weights: of the features, see `features`. Default: the mean log-probability of the
-            translators, and half of that of the reverse translators; `fit` finds better ones.
-        language_model: of the translations' language, fitted. Default: none.
+        Args:
+            translators: one or more translators of one direction.
+            reverse_translators: translators of the other direction. Default: none.
+            n_best: proposals of each translator. Default 8.
+            weights: of the features, see `features`. Default: the mean log-probability of the
+                translators, and half of that of the reverse translators; `fit` finds better ones.
+            language_model: of the translations' language, fitted. Default: none.
+            right_to_left_translators: of the same direction as `translators`, but trained on
+                targets from the last word to the first (`keras_tx.text.reverse_words`). They count
+                as further translators. Default: none.
 
-    Raises:
-        ValueError: without a translator, or when languages or numbers do not fit together.
+        Raises:
+            ValueError: without a translator, or when languages or numbers do not fit together.
 
-    Example:
-        >>> from keras_tx.data import SentencePairs
-        >>> from keras_tx.evaluation import TranslationRanker
-        >>> from keras_tx.models import Translator
-        >>> from keras_tx.text import WordTokenizer
-        >>> tokenizer = WordTokenizer().fit(["a dog", "un chien"])
-        >>> forward = Translator.from_preset("tiny", tokenizer)
-        >>> reverse = Translator.from_preset(
-        ...     "tiny", tokenizer, source_language="fr", target_language="en")
-        >>> ranker = TranslationRanker([forward], [reverse], n_best=2)
-        >>> figures = ranker.fit(SentencePairs(["a dog"], ["un chien"]))
-        >>> len(ranker.translate(["a dog", "dog"]))
-        2
+        Example:
+            >>> from keras_tx.data import SentencePairs
+            >>> from keras_tx.evaluation import TranslationRanker
+            >>> from keras_tx.models import Translator
+    from keras_tx.text import reverse_words
+            >>> from keras_tx.text import WordTokenizer
+            >>> tokenizer = WordTokenizer().fit(["a dog", "un chien"])
+            >>> forward = Translator.from_preset("tiny", tokenizer)
+            >>> reverse = Translator.from_preset(
+            ...     "tiny", tokenizer, source_language="fr", target_language="en")
+            >>> ranker = TranslationRanker([forward], [reverse], n_best=2)
+            >>> figures = ranker.fit(SentencePairs(["a dog"], ["un chien"]))
+            >>> len(ranker.translate(["a dog", "dog"]))
+            2
 
-    Source: Yee et al. 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine
-    Translation"; Och 2003 for the weights; Tromble et al. 2008 for the n-grams.
+        Source: Yee et al. 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine
+        Translation"; Tromble et al. 2008 for the n-grams.
     """
 
     def __init__(
@@ -64,8 +69,11 @@ class TranslationRanker:
         n_best: int = 8,
         weights: Sequence[float] | None = None,
         language_model: NGramLanguageModel | None = None,
+        right_to_left_translators: Sequence[Translator] = (),
     ) -> None:
-        self.translators = list(translators)
+        self.translators = [*translators, *right_to_left_translators]
+        self._orders = [_as_it_is] * len(translators)
+        self._orders += [reverse_words] * len(right_to_left_translators)
         self.reverse_translators = list(reverse_translators)
         _check_languages(self.translators, self.reverse_translators)
         if n_best < 1:
@@ -94,11 +102,14 @@ class TranslationRanker:
             One list of one or more translations for each text.
         """
         found = [
-            translator.translate_n_best(texts, self.n_best, **decoding)
-            for translator in self.translators
+            [
+                [order(hypothesis.text) for hypothesis in hypotheses]
+                for hypotheses in translator.translate_n_best(texts, self.n_best, **decoding)
+            ]
+            for translator, order in zip(self.translators, self._orders, strict=True)
         ]
         return [
-            list(dict.fromkeys(hypothesis.text for hypotheses in row for hypothesis in hypotheses))
+            list(dict.fromkeys(text for own in row for text in own))
             for row in zip(*found, strict=True)
         ]
 
@@ -123,8 +134,11 @@ class TranslationRanker:
         sources = [text for text, row in zip(texts, proposals, strict=True) for _ in row]
         targets = [proposal for row in proposals for proposal in row]
         columns = [
-            [score.log_probability for score in translator.score(sources, targets)]
-            for translator in self.translators
+            [
+                score.log_probability
+                for score in translator.score(sources, [order(target) for target in targets])
+            ]
+            for translator, order in zip(self.translators, self._orders, strict=True)
         ] + [
             [score.log_probability for score in translator.score(targets, sources)]
             for translator in self.reverse_translators
@@ -185,6 +199,10 @@ class TranslationRanker:
     ) -> list[str]:
         rows = zip(proposals, features, strict=True)
         return [row[int(np.argmax(values @ self.weights))] for row, values in rows]
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 def _split(values: np.ndarray, proposals: Sequence[Sequence[str]]) -> list[np.ndarray]:

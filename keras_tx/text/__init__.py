@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from keras_tx.text.encoding import encoded_texts
 from keras_tx.text.sentences import sentence_ends
 from keras_tx.text.splitting import SplitText, split_texts
+from keras_tx.text.word_order import reverse_words
 
 if TYPE_CHECKING:
     from keras_tx.text.capitals import sentence_case, with_capitals, without_capitals
@@ -28,6 +29,7 @@ __all__ = [
     "WordTokenizer",
     "encoded_texts",
     "pack",
+    "reverse_words",
     "sentence_case",
     "sentence_ends",
     "split_texts",

@@ -12,7 +12,7 @@ from keras_tx.evaluation import (
     ngram_posteriors,
 )
 from keras_tx.models import Translator
-from keras_tx.text import WordTokenizer
+from keras_tx.text import WordTokenizer, reverse_words
 
 SOURCES = ["a dog sleeps", "", "the red cat", "dog", "a cat and a dog sleep"]
 TARGETS = ["un chien dort", "", "le chat rouge", "chien", "un chat et un chien dorment"]
@@ -79,6 +79,23 @@ def test_a_language_model_is_the_last_feature(ranker, forward, reverse, proposal
     for row, without, values in rows:
         np.testing.assert_allclose(values[:, :-1], without, rtol=1e-6)
         assert values[:, -1].tolist() == model.log_probabilities(row)
+
+
+def test_right_to_left_translators_are_asked_the_other_way_round(forward, reverse):
+    left, right = forward
+    both = TranslationRanker([left], [reverse], n_best=3, right_to_left_translators=[right])
+    found = [model.translate_n_best(SOURCES, 3) for model in forward]
+    proposals = both.propose(SOURCES)
+    for first, second, together in zip(*found, proposals, strict=True):
+        turned = {" ".join(reversed(hypothesis.text.split())) for hypothesis in second}
+        assert set(together) == {hypothesis.text for hypothesis in first} | turned
+    for source, row, values in zip(
+        SOURCES, proposals, both.features(SOURCES, proposals), strict=True
+    ):
+        turned = [reverse_words(text) for text in row]
+        scores = left.score([source] * len(row), row), right.score([source] * len(row), turned)
+        expected = [[score.log_probability for score in column] for column in scores]
+        np.testing.assert_allclose(values[:, :2].T, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("feature", range(8))
