@@ -10,9 +10,10 @@ took to 50, 55 and 58, and the scores on the test set: cased and detokenized, an
 and tokenized as most papers report them (for which it needs `sacremoses`).
 
 `--reverse` trains from French to English, and `--right-to-left` on targets from their last word
-to their first; the dev BLEU is then of such sentences. `--also PREFIX` adds the pairs of `PREFIX.en` and
-`PREFIX.fr`: with translations of the training sentences by several models, of both directions,
-that is data diversification (Nguyen et al. 2020), which needs no other data either.
+to their first; the dev BLEU is then of such sentences. `--also PREFIX` adds the pairs of
+`PREFIX.en` and `PREFIX.fr`: with translations of the training sentences by several models, of
+both directions, that is data diversification (Nguyen et al. 2020), which needs no other data
+either.
 """
 
 from __future__ import annotations

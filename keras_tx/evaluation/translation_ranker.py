@@ -22,44 +22,43 @@ _CHANNEL = 0.5
 class TranslationRanker:
     """Chooses among the translations that several translators find.
 
-        All of them propose their `n_best`; each proposal is judged by the log-probability that
-        each translator gives it, by that of the source given the proposal, of translators of the
-        other direction (the noisy channel) and its own of a language model, by its number of words,
-        and by the n-grams that it shares with the other proposals (minimum Bayes risk). The one with
-        the highest weighted sum is the translation. It takes as long as the translators' searches
-        with a beam of `n_best` together, and their scoring of all proposals.
+    All of them propose their `n_best`; each proposal is judged by the log-probability that
+    each translator gives it, by that of the source given the proposal, of translators of the
+    other direction (the noisy channel), by its own of a language model, by its number of
+    words, and by the n-grams that it shares with the other proposals (minimum Bayes risk). The
+    one with the highest weighted sum is the translation. It takes as long as the translators'
+    searches with a beam of `n_best` together, and their scoring of all proposals.
 
-        Args:
-            translators: one or more translators of one direction.
-            reverse_translators: translators of the other direction. Default: none.
-            n_best: proposals of each translator. Default 8.
-            weights: of the features, see `features`. Default: the mean log-probability of the
-                translators, and half of that of the reverse translators; `fit` finds better ones.
-            language_model: of the translations' language, fitted. Default: none.
-            right_to_left_translators: of the same direction as `translators`, but trained on
-                targets from the last word to the first (`keras_tx.text.reverse_words`). They count
-                as further translators. Default: none.
+    Args:
+        translators: one or more translators of one direction.
+        reverse_translators: translators of the other direction. Default: none.
+        n_best: proposals of each translator. Default 8.
+        weights: of the features, see `features`. Default: the mean log-probability of the
+            translators, and half of that of the reverse translators; `fit` finds better ones.
+        language_model: of the translations' language, fitted. Default: none.
+        right_to_left_translators: of the same direction as `translators`, but trained on
+            targets from the last word to the first (`keras_tx.text.reverse_words`). They count
+            as further translators. Default: none.
 
-        Raises:
-            ValueError: without a translator, or when languages or numbers do not fit together.
+    Raises:
+        ValueError: without a translator, or when languages or numbers do not fit together.
 
-        Example:
-            >>> from keras_tx.data import SentencePairs
-            >>> from keras_tx.evaluation import TranslationRanker
-            >>> from keras_tx.models import Translator
-    from keras_tx.text import reverse_words
-            >>> from keras_tx.text import WordTokenizer
-            >>> tokenizer = WordTokenizer().fit(["a dog", "un chien"])
-            >>> forward = Translator.from_preset("tiny", tokenizer)
-            >>> reverse = Translator.from_preset(
-            ...     "tiny", tokenizer, source_language="fr", target_language="en")
-            >>> ranker = TranslationRanker([forward], [reverse], n_best=2)
-            >>> figures = ranker.fit(SentencePairs(["a dog"], ["un chien"]))
-            >>> len(ranker.translate(["a dog", "dog"]))
-            2
+    Example:
+        >>> from keras_tx.data import SentencePairs
+        >>> from keras_tx.evaluation import TranslationRanker
+        >>> from keras_tx.models import Translator
+        >>> from keras_tx.text import WordTokenizer
+        >>> tokenizer = WordTokenizer().fit(["a dog", "un chien"])
+        >>> forward = Translator.from_preset("tiny", tokenizer)
+        >>> reverse = Translator.from_preset(
+        ...     "tiny", tokenizer, source_language="fr", target_language="en")
+        >>> ranker = TranslationRanker([forward], [reverse], n_best=2)
+        >>> figures = ranker.fit(SentencePairs(["a dog"], ["un chien"]))
+        >>> len(ranker.translate(["a dog", "dog"]))
+        2
 
-        Source: Yee et al. 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine
-        Translation"; Tromble et al. 2008 for the n-grams.
+    Source: Yee et al. 2019, "Simple and Effective Noisy Channel Modeling for Neural Machine
+    Translation"; Tromble et al. 2008 for the n-grams.
     """
 
     def __init__(
