@@ -156,7 +156,7 @@ class TranslationRanker:
         return [np.hstack(row) for row in zip(*parts, strict=True)]
 
     def fit(self, pairs: SentencePairs, **decoding: Any) -> dict[str, float]:
-        """Find weights with which BLEU is highest.
+        """Find weights with which BLEU is high (`fit_ranking_weights`).
 
         Args:
             pairs: sources and references that none of the translators was trained on.
