@@ -114,12 +114,14 @@ def right_to_left(pairs: SentencePairs) -> SentencePairs:
     return SentencePairs(pairs.sources, [reverse_words(target) for target in pairs.targets])
 
 
-def test_scores(translator: Translator, test: SentencePairs, reverse: bool) -> dict[str, Any]:
+def test_scores(
+    translator: Translator, test: SentencePairs, last_word_first: bool
+) -> dict[str, Any]:
     """Both protocols, of greedy search and of a beam of 5."""
     scores = {}
     for name, beam_size in (("greedy", 1), ("beam_5", 5)):
         translations = translator.translate(test.sources, beam_size=beam_size)
-        if reverse:
+        if last_word_first:
             translations = [reverse_words(translation) for translation in translations]
         scores[name] = {
             protocol: translation_scores(translations, test.targets, protocol)

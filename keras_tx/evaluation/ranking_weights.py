@@ -11,7 +11,7 @@ _STEPS = 200
 _STEP_SIZE = 0.05
 _DECAYS = (0.9, 0.999)  # Adam's
 _PENALTY = 1e-4
-_MOST_AT_FIRST = 3.0
+_MOST_AT_FIRST = 3.0  # in spreads of a feature: of a steeper softmax there is nothing to climb
 
 
 def fit_ranking_weights(
@@ -23,11 +23,10 @@ def fit_ranking_weights(
     """Weights with which the best-ranked translations have a high corpus BLEU.
 
     A translation's rank is the weighted sum of its features, and the softmax of the ranks of a
-    text's translations is how probable each is. The weights are those with the highest
-    BLEU of the n-grams and lengths expected then. That is smooth, where the BLEU of the
+    text's translations is how probable each is. From `start` the weights climb to a
+    high BLEU of the n-grams and lengths expected then. That is smooth, where the BLEU of the
     best-ranked ones jumps: its weights fit these texts less closely and other texts better than
-    the ones of a search for the highest jump. Only the weights' proportions matter to what ranks
-    first.
+    the ones of a search for the highest jump.
 
     Args:
         hypotheses: for each of `N` texts its translations.
@@ -150,5 +149,5 @@ def _corpus_bleu(sums: np.ndarray) -> float:
 
     sums = [int(value) for value in sums]
     return BLEU.compute_bleu(
-        sums[:_ORDERS], sums[_ORDERS : 2 * _ORDERS], sums[8], sums[9], smooth_method="exp"
+        sums[:_ORDERS], sums[_ORDERS:-2], sums[-2], sums[-1], smooth_method="exp"
     ).score
