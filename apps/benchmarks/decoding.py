@@ -9,7 +9,9 @@ run on 64 sentences, and by XLA on all, so that it has compiled what it needs.
 
 "graph" and "xla" run as `keras-tx translate` does: without oneDNN's kernels, and with one thread
 for an operation, so that two batches run side by side. "graph-one-thread" has a single thread for
-all operations, which do not wander between processors then. "graph-onednn" is the portable graph as
+all operations, which do not wander between processors then. "graph-bfloat16" computes in bfloat16
+(`keras-tx translate --precision bfloat16`), which takes oneDNN's kernels and a processor with
+instructions for it; its translations are not all the same. "graph-onednn" is the portable graph as
 TensorFlow starts by itself: oneDNN, and both threads for each operation of one batch.
 CTranslate2 shares each operation between two threads, and "-side-by-side" runs two batches.
 Ends with a table: sentences a second, and in brackets how many times as fast as CTranslate2 in
@@ -30,11 +32,15 @@ import time
 from collections.abc import Callable, Sequence
 
 PEERS = ("ctranslate2-float32", "ctranslate2-float32-side-by-side")
-SYSTEMS = ("graph", "graph-one-thread", "graph-onednn", "xla", *PEERS, "ctranslate2-int8", "book")
+SYSTEMS = (
+    *("graph", "graph-one-thread", "graph-bfloat16", "graph-onednn", "xla"),
+    *(*PEERS, "ctranslate2-int8", "ctranslate2-int8-side-by-side", "book"),
+)
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
 SETTINGS = {
     "graph": ONE_THREAD,
     "xla": ONE_THREAD,
+    "graph-bfloat16": {**ONE_THREAD, "TF_ENABLE_ONEDNN_OPTS": "1"},
     "graph-one-thread": {**ONE_THREAD, "TF_NUM_INTEROP_THREADS": "1"},
 }
 BEAMS, BATCH_SIZES = (1, 5), (1, 32, 64)
@@ -45,7 +51,8 @@ def graph_system(arguments: argparse.Namespace) -> Translate:
     """Ours: the portable graph, which is what an export runs, or the search by XLA."""
     import keras_tx
 
-    translator = keras_tx.load(arguments.model)
+    precision = "bfloat16" if arguments.system == "graph-bfloat16" else None
+    translator = keras_tx.load(arguments.model, precision=precision)
 
     def translate(sentences: list[str], beam_size: int, batch_size: int) -> list[str]:
         # CTranslate2's options and rule to stop, so that both do the same work.
@@ -194,11 +201,12 @@ def print_table(results: dict[str, dict]) -> None:
 
 
 def print_agreement(results: dict[str, dict]) -> None:
-    if {"graph", "ctranslate2-float32"} <= set(results):
-        for beam, ours in results["graph"]["translations"].items():
-            theirs = results["ctranslate2-float32"]["translations"][beam]
-            same = sum(map(str.__eq__, ours, theirs))
-            print(f"{beam}: {same} of {len(ours)} translations as CTranslate2's in float32")
+    peer = results.get("ctranslate2-float32", {}).get("translations", {})
+    compared = ("graph", "graph-bfloat16", "ctranslate2-int8")
+    for system in [name for name in compared if peer and name in results]:
+        for beam, found in results[system]["translations"].items():
+            same = sum(map(str.__eq__, found, peer[beam]))
+            print(f"{system}, {beam}: {same} of {len(found)} as CTranslate2's in float32")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

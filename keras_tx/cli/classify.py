@@ -10,7 +10,7 @@ import click
 
 from keras_tx.cli.explanation import explaining
 from keras_tx.cli.labelled_files import SEPARATOR
-from keras_tx.cli.loading import load_model
+from keras_tx.cli.loading import load_model, precision_option
 from keras_tx.cli.numbers import no_nan
 from keras_tx.cli.server_option import open_client, server_option
 from keras_tx.cli.text_lines import text_options, transform_lines
@@ -53,6 +53,7 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     help="Also say what each token adds to the score of the best label (before it becomes a "
     "probability). On a terminal: the text, green what speaks for the label, red what against.",
 )
+@precision_option
 @server_option
 @text_options
 def classify(
@@ -62,6 +63,7 @@ def classify(
     threshold: float | None,
     separator: str,
     explain: bool,
+    precision: str,
     input_path: str | None,
     output_path: str | None,
     batch_size: int,
@@ -80,13 +82,18 @@ def classify(
                 "--explain expected a model of this machine. "
                 f"Received: --server {server!r}, whose signature `explain` gives the same"
             )
+        if precision != "float32" and server is not None:
+            raise ValueError(
+                "--precision expected a model of this machine. "
+                f"Received: --server {server!r}, where the export has decided it"
+            )
         if server is not None:
             client = open_client(server, model, batch_size)
             several = client.is_multi_label()
             return lambda chunk: [
                 to_line(found, several) for found in client.classify(chunk, threshold)
             ]
-        classifier = load_model(model, "TextClassifier")
+        classifier = load_model(model, "TextClassifier", precision)
         if explain:
             return explaining(classifier, line_format, output_path, batch_size)
 

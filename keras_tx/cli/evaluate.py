@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from keras_tx.cli.labelled_files import SEPARATOR, read_examples
-from keras_tx.cli.loading import load_model
+from keras_tx.cli.loading import load_model, precision_option
 from keras_tx.cli.text_lines import print_json
 
 
@@ -47,9 +47,10 @@ from keras_tx.cli.text_lines import print_json
     help="Of translators: compare texts as they are, or lower-cased and tokenized as most "
     "papers on Multi30k do (needs sacremoses).",
 )
-def evaluate(model: str, data: str, **options: Any) -> None:
+@precision_option
+def evaluate(model: str, data: str, precision: str, **options: Any) -> None:
     """Score a model on labelled texts or sentence pairs, as one JSON object."""
-    print_json(_scores(load_model(model), data, **options))
+    print_json(_scores(load_model(model, precision=precision), data, **options))
 
 
 def _scores(

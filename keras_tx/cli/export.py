@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from keras_tx.cli.errors import FAILED
-from keras_tx.cli.loading import load_model, start_tensorflow
+from keras_tx.cli.loading import load_model, precision_option, start_tensorflow
 from keras_tx.cli.text_lines import print_line
 
 
@@ -46,6 +46,7 @@ from keras_tx.cli.text_lines import print_line
     help="Have the server compile a translator's searches; it must then be started with "
     "--xla_cpu_compilation_enabled. Default: a graph that runs on any server.",
 )
+@precision_option
 def export(
     model: str,
     output: str,
@@ -53,6 +54,7 @@ def export(
     weights: str | None,
     warm_up: bool | None,
     xla: bool | None,
+    precision: str,
 ) -> None:
     """Write a model for another program to run, and print where."""
     options = {
@@ -63,10 +65,16 @@ def export(
     if options and format != "saved_model":
         name = next(iter(options)).replace("_", "-")
         raise click.UsageError(f"--{name} expected --format saved_model. Received: {format}")
+    if precision != "float32" and (format != "saved_model" or weights not in (None, "float32")):
+        received = f"--format {format}" if format != "saved_model" else f"--weights {weights}"
+        raise click.UsageError(
+            "--precision bfloat16 expected --format saved_model and no other --weights. "
+            f"Received: {received}"
+        )
     if pathlib.Path(output).exists() and not pathlib.Path(output).is_dir():
         raise NotADirectoryError(f"expected a directory. Received: --output {output!r}, a file")
     try:
-        loaded = load_model(model, "Translator" if xla else None)
+        loaded = load_model(model, "Translator" if xla else None, precision)
         if format == "saved_model" and warm_up is None:
             _say_without_warm_up()
         print_line(str(loaded.export(output, format=format, **options)))
@@ -119,7 +127,7 @@ def check_export(directory: str, model: str | None, runtime: str, sentences: str
     from keras_tx.serving.check import find_version
 
     version = find_version(directory)
-    loaded = load_model(model) if model else _origin(version)
+    loaded = load_model(model, precision=_precision(version)) if model else _origin(version)
     lines = pathlib.Path(sentences).read_text("utf-8").splitlines() if sentences else []
     try:
         report = run_check(version, model=loaded, runtime=runtime, sentences=lines)
@@ -143,6 +151,16 @@ def check_export(directory: str, model: str | None, runtime: str, sentences: str
     print_line(f"pass: {report.version_directory}, {', '.join(parts)}")
 
 
+def _precision(version: pathlib.Path) -> str:
+    """In which the export computes."""
+    from keras_tx.serving import read_facts
+
+    try:
+        return "bfloat16" if read_facts(version).get("precision") == "bfloat16" else "float32"
+    except ValueError:  # The check says what is wrong.
+        return "float32"
+
+
 def _origin(version: pathlib.Path) -> Any:
     """The model that was exported, if the export names it and it is still there."""
     from keras_tx.serving import read_facts
@@ -151,7 +169,7 @@ def _origin(version: pathlib.Path) -> Any:
     reason = "the export names no model"
     if name:
         try:
-            return load_model(name)
+            return load_model(name, precision=_precision(version))
         except (FileNotFoundError, ValueError) as error:
             reason = str(error)
     click.echo(f"Nothing to compare with: {reason}. --model gives one.", err=True)

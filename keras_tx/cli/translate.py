@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from keras_tx.cli.loading import load_model, start_tensorflow
+from keras_tx.cli.loading import load_model, precision_option, start_tensorflow
 from keras_tx.cli.output_file import is_file_to_make
 from keras_tx.cli.resumable_output import ResumableOutput
 from keras_tx.cli.server_option import open_client, server_facts, server_option
@@ -61,6 +61,7 @@ from keras_tx.cli.text_lines import text_options, transform_lines
     is_flag=True,
     help="Go on where a run of the same command stopped: its lines are in FILE.part.",
 )
+@precision_option
 @server_option
 @text_options
 def translate(
@@ -72,6 +73,7 @@ def translate(
     line_format: str,
     n_best: int,
     resume: bool,
+    precision: str,
     input_path: str | None,
     output_path: str | None,
     batch_size: int,
@@ -90,10 +92,12 @@ def translate(
     # What is not given is the model's to choose.
     choices = {"beam_size": beam_size, "length_penalty": length_penalty}
     choices = {name: value for name, value in choices.items() if value is not None}
-    if server is not None and (choices or xla is not None):
+    others = {"xla": xla is not None, "precision": precision != "float32"}
+    others = [name for name, is_given in others.items() if is_given]
+    if server is not None and (choices or others):
         raise click.UsageError(
             "expected no search options with --server, where the export has decided them. "
-            f"Received: {', '.join([*choices, *(['xla'] if xla is not None else [])])}",
+            f"Received: {', '.join([*choices, *others])}",
             click.get_current_context(),
         )
     if xla is not None:
@@ -106,7 +110,7 @@ def translate(
     def prepare() -> Callable[[list[str]], list[str]]:
         if server is not None:
             return _through(client(), line_format, n_best)
-        translator = load_model(model, "Translator")
+        translator = load_model(model, "Translator", precision)
         search = {"jit_compile": translator.decoding.jit_compile or "auto", **choices}
         if line_format == "text":
             return lambda chunk: translator.translate(chunk, batch_size=batch_size, **search)
@@ -117,8 +121,9 @@ def translate(
 
     def settings() -> dict[str, Any]:
         # Not the batch size: it changes no translation, and less may be what a retry needs.
-        facts = _model_facts(model) if server is None else server_facts(client())
-        return {"model": facts, **choices, "format": line_format, "n-best": n_best}
+        facts = _model_facts(model, precision) if server is None else server_facts(client())
+        rounded = {} if precision == "float32" else {"precision": precision}
+        return {"model": facts, **choices, **rounded, "format": line_format, "n-best": n_best}
 
     resumable = None
     if not texts and is_file_to_make(output_path):
@@ -154,9 +159,9 @@ def _check_choices(
         )
 
 
-def _model_facts(name_or_path: str) -> str:
+def _model_facts(name_or_path: str, precision: str) -> str:
     """What tells a model from another one, also from one trained anew in its place."""
-    start_tensorflow(onednn=False, side_by_side=True)
+    start_tensorflow(onednn=precision != "float32", side_by_side=True)
     from keras_tx.models.loading import find_model
 
     path = find_model(name_or_path)

@@ -149,6 +149,8 @@ def _text_attributions(
         read = head_and_tail(ids, classifier.sequence_length)
         places = head_and_tail(places + 1, classifier.sequence_length) - 1
     points, vectors = split.embed(read)
+    computed = points.dtype  # The way is measured in float32, whatever the network has.
+    points, vectors = tf.cast(points, tf.float32), tf.cast(vectors, tf.float32)
     counts = split.windows(tf.cast(tf.gather(is_text[0], places), vectors.dtype))
     vectors = vectors * counts[..., None]
     nodes, weights = np.polynomial.legendre.leggauss(steps)
@@ -164,6 +166,7 @@ def _text_attributions(
         if tape:
             tape.watch(scaled)
         as_rows = tf.reshape(scaled, tf.concat([[-1], tf.shape(points)[1:]], axis=0))
+        as_rows = tf.cast(as_rows, computed)
         found = split.logits(as_rows, tf.repeat(read, tf.shape(shares)[0], axis=0))
         return tf.gather(tf.cast(found, tf.float32), target, axis=1), scaled
 

@@ -45,10 +45,10 @@ class TextEmbedder(TextModel):
             end_id=self.tokenizer.end_id,
             truncation="head_tail",
         )
-        vectors = self._token_encoder(ids, training=False)
-        real = tf.cast(ids != 0, vectors.dtype)[:, :, None]
+        vectors = tf.cast(self._token_encoder(ids, training=False), tf.float32)
+        real = tf.cast(ids != 0, tf.float32)[:, :, None]
         total = tf.reduce_sum(vectors * real, axis=1)
-        return {"vector": total / tf.cast(lengths, vectors.dtype)[:, None]}
+        return {"vector": total / tf.cast(lengths, tf.float32)[:, None]}
 
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
         """`serving_default`: `text` -> `vector`, the mean of the tokens' vectors."""

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tx.models.computing_precision import has_rounded_weights, require_whole_weights
 from keras_tx.models.half_precision import halve_weights
 from keras_tx.models.workers import batches_for, run_batches
 from keras_tx.serving import can_warm_up, export_saved_model
@@ -102,9 +103,11 @@ class TextModel(keras.Model, abc.ABC):
                 the bytes. The model that is loaded then has these rounded weights, in float32.
 
         Raises:
-            ValueError: for another ending, or weights that do not fit into half precision.
+            ValueError: for another ending, weights that do not fit into half precision, or a
+                model that was loaded in bfloat16.
             FileExistsError: when the file is there and `overwrite` is `False`.
         """
+        require_whole_weights(self.network, "save")
         path = pathlib.Path(path)
         if path.suffix != ".keras":
             raise ValueError(f"path expected to end in '.keras'. Received: path={str(path)!r}")
@@ -148,7 +151,9 @@ class TextModel(keras.Model, abc.ABC):
             The directory of the exported model.
 
         Raises:
-            ValueError: for a format that this model does not know, or that cannot hold it.
+            ValueError: for a format that this model does not know, or that cannot hold it. A
+                model that was loaded in bfloat16 becomes a SavedModel that computes in bfloat16;
+                no other format holds it, nor does it have other `weights`.
         """
         formats = {"saved_model": self._export_saved_model, **self._further_formats()}
         if format not in formats:
@@ -164,6 +169,13 @@ class TextModel(keras.Model, abc.ABC):
         weights: str = "float32",
         **facts: Any,
     ) -> pathlib.Path:
+        if has_rounded_weights(self.network):
+            if weights != "float32":
+                raise ValueError(
+                    "weights expected 'float32', as they are, for a model in bfloat16. "
+                    f"Received: weights={weights!r}"
+                )
+            facts["precision"] = "bfloat16"
         return export_saved_model(
             self.signatures(),
             directory,
@@ -189,6 +201,7 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
             )
+        require_whole_weights(self.network, "training")
         part, twin = self._trained_part(precision)
         twin.set_weights(part.get_weights())
         yield twin

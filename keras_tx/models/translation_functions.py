@@ -118,7 +118,7 @@ class TranslationFunctions:
         """
         (source_ids, _, source_cut), capitals = self.texts.source(text)
         target_ids, lengths, target_cut = self.texts.target(translation, capitals)
-        logits = self.network([source_ids, target_ids[:, :-1]])
+        logits = tf.cast(self.network([source_ids, target_ids[:, :-1]]), tf.float32)
         labels = target_ids[:, 1:]
         token_scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         real = tf.sequence_mask(lengths - 1, tf.shape(labels)[1])

@@ -124,11 +124,13 @@ class TranslationSteps:
                 caches.append(cache)
                 attention.extend(scores)
             x = self.normalized("decoder", x)
-            logits = project(tf.reshape(x, [-1, x.shape[-1]]))
+            # What is added up in a search is added up in float32, whatever the network has.
+            logits = tf.cast(project(tf.reshape(x, [-1, x.shape[-1]])), tf.float32)
             logits = tf.reshape(logits, [-1, beam_size, logits.shape[-1]])
             state = {**state, "caches": caches}
             if with_attention:
-                return logits, state, tf.reduce_mean(attention[-1], axis=1)  # (B, K, Ts)
+                weights = tf.cast(attention[-1], tf.float32)
+                return logits, state, tf.reduce_mean(weights, axis=1)  # (B, K, Ts)
             return logits, state
 
         return step
@@ -142,4 +144,4 @@ class TranslationSteps:
         x = self.target_embedding(target_ids)
         for block in self.decoder_blocks[: max(len(self.decoder_blocks) - 1, 1)]:
             x, weights = block(x, encoded, source_mask=source_mask, return_attention_scores=True)
-        return tf.reduce_mean(weights, axis=1)
+        return tf.reduce_mean(tf.cast(weights, tf.float32), axis=1)

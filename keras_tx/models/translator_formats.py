@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from keras_tx.models.computing_precision import require_whole_weights
 from keras_tx.models.ensemble_network import require_single
 from keras_tx.serving.ctranslate2_model import write_ctranslate2_model
 from keras_tx.text import SentencePieceTokenizer, Tokenizer
@@ -42,7 +43,8 @@ def export_ctranslate2(translator: Translator, directory: str | os.PathLike) -> 
     Raises:
         FileExistsError: when there is something at `directory`.
         ImportError: when the package `ctranslate2` is missing.
-        ValueError: when the engine has no form for the network; says for which part of it.
+        ValueError: when the engine has no form for the network; says for which part of it. For
+            a model that was loaded in bfloat16.
 
     Example:
         >>> import tempfile
@@ -56,6 +58,7 @@ def export_ctranslate2(translator: Translator, directory: str | os.PathLike) -> 
         ['config.json', 'model.bin', 'shared_vocabulary.json']
     """
     require_single(translator.network)
+    require_whole_weights(translator.network, "export to ctranslate2")
     source, target = translator.tokenizer, translator.target_tokenizer
     if target is None:
         files = _tokenizer_file("", source)

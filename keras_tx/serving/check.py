@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from keras_tx.serving import inspection
-from keras_tx.serving.comparison import Comparison, Outputs, as_plain, compile_function
+from keras_tx.serving.comparison import TOLERANCES, Comparison, Outputs, as_plain, compile_function
 from keras_tx.serving.export import read_facts, versions
 from keras_tx.serving.runtimes import RUNTIMES, Answer, Run, run_export
 from keras_tx.serving.stored_weights import StoredWeights
@@ -89,7 +89,9 @@ def check_export(
             of one version.
         model: an object with `signatures()` as a `TextModel` has, to whose outputs the
             export's must be equal: strings exactly, numbers within 1e-4. Default `None`.
-            For an export with weights stored smaller, the model computes with these.
+            For an export with weights stored smaller, the model computes with these. For one
+            in bfloat16 it must be loaded in bfloat16; then numbers may differ by 0.05, and a
+            quarter of the texts by more, or in their strings.
         runtime: what runs the export: `"python"` (default), `"c"` (a C program, built on the
             spot) or `"tf-2.20"` (TensorFlow 2.20, downloaded when it is used first); see
             `run_export`.
@@ -123,7 +125,7 @@ def check_export(
     version_directory = find_version(directory)
     try:
         graph = inspection.read_graph(version_directory)
-        xla = bool(read_facts(version_directory).get("xla"))
+        xla, precision = _kind(version_directory)
     except ValueError as error:
         return ExportReport(False, version_directory, problems=[str(error)])
     if xla and runtime not in ("python", "python-xla"):
@@ -141,7 +143,7 @@ def check_export(
         problems.append(inspection.first_line(error))
     texts = [sentence.encode("utf-8", errors="surrogatepass") for sentence in sentences]
     plan = _Plan(graph, texts, warm_up)
-    answer, comparison = Answer(), Comparison(PROBES, texts)
+    answer, comparison = Answer(), Comparison(PROBES, texts, precision)
     if not problems:  # Otherwise the session would only tell the same in darker words.
         with ThreadPoolExecutor(1) as elsewhere:  # Meanwhile this process runs the model.
             running = elsewhere.submit(
@@ -167,6 +169,16 @@ def check_export(
         warm_up_requests=len(warm_up) if complete else 0,
         max_difference=comparison.max_difference,
     )
+
+
+def _kind(version_directory: pathlib.Path) -> tuple[bool, str]:
+    """Whether XLA compiles an export, and the precision that it computes in."""
+    facts = read_facts(version_directory)
+    precision = facts.get("precision", "float32")
+    known = tuple(TOLERANCES)
+    if precision not in known:
+        raise ValueError(f"facts expected a precision of {known}. Received: {precision!r}")
+    return bool(facts.get("xla")), precision
 
 
 def file_problems(

@@ -19,14 +19,14 @@ from keras_tx.text import SentencePieceTokenizer
 
 
 @functools.cache
-def load_version(path, changed, size):
-    return load(path)
+def load_version(path, changed, size, precision):
+    return load(path, precision)
 
 
-def load_once(name_or_path):
+def load_once(name_or_path, precision=None):
     path = find_model(name_or_path)
     status = path.stat()
-    return load_version(path, status.st_mtime_ns, status.st_size)
+    return load_version(path, status.st_mtime_ns, status.st_size, precision)
 
 
 @pytest.fixture(scope="module", autouse=True)

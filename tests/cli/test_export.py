@@ -52,6 +52,23 @@ def test_smaller_weights_sentences_and_no_warm_up(models, run, tmp_path):
     assert " probes, 3 sentences, largest difference " in result.stdout
 
 
+def test_an_export_in_bfloat16_is_compared_with_the_model_in_bfloat16(models, run, tmp_path):
+    arguments = ["export", "--model", models / "sentiment_imdb", "--precision", "bfloat16"]
+    result = run(*arguments, "--output", tmp_path / "half", "--no-warm-up")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert read_facts(tmp_path / "half" / "1")["precision"] == "bfloat16"
+    for further in ([], ["--model", models / "sentiment_imdb"]):
+        result = run("check-export", tmp_path / "half", *further)
+        assert (result.exit_code, result.stderr) == (0, "")
+        difference = float(result.stdout.split("largest difference ")[1])
+        assert difference < 1e-5  # Of the same sums; the weights are rounded by up to 1/256.
+    for other in (["--weights", "int8"], ["--format", "ctranslate2"]):
+        result = run(*arguments, "--output", tmp_path / "other", *other)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"no other --weights. Received: {' '.join(other)}" in result.stderr
+    assert not (tmp_path / "other").exists()
+
+
 def test_without_the_extra_it_is_said_that_there_is_no_warm_up(models, run, tmp_path, monkeypatch):
     # What an absent package looks like.
     monkeypatch.setitem(sys.modules, "tensorflow_serving", None)

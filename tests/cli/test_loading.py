@@ -1,5 +1,6 @@
 """TensorFlow's start is silent, and models are of the kind that the command needs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -67,3 +68,49 @@ def test_kinds(models):
     assert isinstance(load_model("translator_en_fr", "Translator"), Translator)
     with pytest.raises(ValueError, match="expected a Translator.*which holds a SentimentClass"):
         load_model("sentiment_imdb", "Translator")
+
+
+KERNELS = """
+import os, keras_tx.cli.loading as loading
+model = loading.load_model({arguments})
+kinds = {{weight.dtype for weight in model.network.weights}}
+print(os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "bfloat16" in kinds)
+"""
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    ("'translator_en_fr', 'Translator'", "0 False"),
+    ("'translator_en_fr', 'Translator', 'bfloat16'", "1 True"),
+    ("'sentiment_imdb', precision='bfloat16'", "1 True"),
+])  # fmt: skip
+def test_kernels_follow_the_precision(models, arguments, expected):
+    environment = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
+    code = f"import sys; sys.orig_argv[1:3] = ['-m', 'keras_tx']; {KERNELS}"
+    command = [sys.executable, "-c", code.format(arguments=arguments)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.stdout.split("\n")[0] == expected, process.stderr[-300:]
+
+
+@pytest.mark.parametrize("command", ["classify", "translate"])
+def test_precision_of_a_command(models, run, command):
+    whole, rounded = (
+        run(command, *options, "--format", "jsonl", "A dog.")
+        for options in ((), ("--precision", "bfloat16"))
+    )
+    assert (rounded.exit_code, rounded.stderr) == (0, "")
+    found = [json.loads(result.stdout)["score"] for result in (whole, rounded)]
+    assert found[0] != found[1] and abs(found[0] - found[1]) < 0.1 * max(1, abs(found[0]))
+    result = run(command, "--precision", "float16", "A dog.")
+    assert (
+        result.exit_code == 2 and "'float16' is not one of 'float32', 'bfloat16'" in result.stderr
+    )
+
+
+def test_precision_of_an_evaluation(models, run, tmp_path):
+    (tmp_path / "x.tsv").write_text("text\tlabel\nGood.\tpositive\nBad.\tnegative\n")
+    arguments = ("evaluate", "--model", "sentiment_imdb", "--data", tmp_path / "x.tsv")
+    whole, rounded = (
+        json.loads(run(*arguments, *options).stdout)
+        for options in ((), ("--precision", "bfloat16"))
+    )
+    assert whole != rounded and whole["count"] == rounded["count"] == 2

@@ -5,6 +5,7 @@ with one as it can. What the files alone tell is in test_inspection.py.
 """
 
 import dataclasses
+import json
 import pathlib
 import shutil
 
@@ -12,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.serving import check, check_export
+from keras_tx.serving.export import FACTS_PATH
 
 
 def test_a_translator_passes(translator, exported):
@@ -117,6 +119,14 @@ def test_a_damaged_graph(tmp_path):
         report = check_export(directory)
         assert report.problems == ["saved_model.pb is damaged: it is no SavedModel"]
         assert not report.passed and report.version_directory == tmp_path / "7"
+
+
+@pytest.mark.parametrize("precision", ["float8", ["bfloat16"], None])
+def test_a_precision_that_nothing_computes_in(exported, tmp_path, precision):
+    shutil.copytree(exported("word_classifier"), tmp_path / "1")
+    (tmp_path / "1" / FACTS_PATH).write_text(json.dumps({"precision": precision}))
+    message = f"facts expected a precision of ('float32', 'bfloat16'). Received: {precision!r}"
+    assert check_export(tmp_path / "1").problems == [message]
 
 
 def test_where_there_is_no_export(tmp_path):

@@ -51,6 +51,21 @@ def batches(change=None, row=None):
     return [{"score": score, "word": word}, *singles]
 
 
+@pytest.mark.parametrize(("different", "near", "is_problem"), [
+    (3, 0.0, False), (4, 0.0, True), (3, 0.04, False), (0, 0.06, True), (12, 0.0, True),
+])  # fmt: skip
+def test_some_rows_may_differ_in_bfloat16(different, near, is_problem):
+    """A quarter of the texts, or any that are near; in float32 none."""
+    texts = [b"%d" % number for number in range(12)]
+    one = {"word": strings(*texts), "score": np.ones(12)}
+    changed = [b"other"] * different + texts[different:]
+    two = {"word": strings(*changed), "score": np.ones(12) + near}
+    for precision, expected in (("bfloat16", is_problem), ("float32", True)):
+        comparison = Comparison(texts, precision=precision)
+        comparison.check_model("serving_default", [one], [two])
+        assert bool(comparison.problems) == expected
+
+
 def test_equal_rows_are_no_problem():
     comparison = Comparison(TEXTS)
     comparison.check_batches("serving_default", batches({"score": np.array([1.00005])}, 0))
