@@ -63,7 +63,7 @@ def beam_search(
     padding_id: int = 0,
     constraints: Sequence[Constraint] = (),
     reorder: Callable[[Any, Any], Any] | None = None,
-    shrink: bool = False,
+    shrink: bool | int = False,
     longest: Any = None,
 ) -> BeamHypotheses:
     """Follow the `beam_size` most probable hypotheses of each row, until none can win.
@@ -103,7 +103,8 @@ def beam_search(
             `(B, K)`: the hypothesis in place `k` goes on from the one in `beams[:, k]`.
         shrink: go on without rows that are done, which saves time when lengths differ. All
             of the state must have the rows as first axis. It needs arrays whose sizes may
-            change in a loop: TensorFlow without XLA. Default `False`.
+            change in a loop: TensorFlow without XLA. A number says what the number of rows
+            shall be a multiple of, `True` is 1. Default `False`.
         longest: a bound of `max_lengths` that is known beforehand, for compilers that must
             know the sizes of arrays. Default: the largest of `max_lengths`.
 

@@ -21,7 +21,7 @@ def greedy_search(
     max_lengths: Any,
     padding_id: int = 0,
     constraints: Sequence[Constraint] = (),
-    shrink: bool = False,
+    shrink: bool | int = False,
     longest: Any = None,
     with_scores: bool = True,
 ) -> DecodedTokens:

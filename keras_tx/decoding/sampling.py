@@ -74,7 +74,7 @@ def sampling_search(
     top_p: float | None = None,
     padding_id: int = 0,
     constraints: Sequence[Constraint] = (),
-    shrink: bool = False,
+    shrink: bool | int = False,
     longest: Any = None,
 ) -> DecodedTokens:
     """Draw a token at each step, until every sequence has ended.

@@ -14,13 +14,14 @@ def run_search(
     carry: dict[str, Any],
     longest: Any,
     outputs: tuple[str, ...],
-    shrink: bool,
+    shrink: bool | int,
 ) -> tuple[Any, ...]:
     """Call `carry = advance(index, carry)` until `carry["done"]` holds for all rows.
 
-    With `shrink`, the loop stops whenever a quarter of the rows are done, and goes on
-    without them: what is left costs less. That needs arrays whose sizes may change in a
-    loop: TensorFlow without XLA.
+    With `shrink`, the loop stops whenever it can do without a quarter of the rows, which are
+    done: what is left costs less. That needs arrays whose sizes may change in a loop: TensorFlow
+    without XLA. As a number it says what the number of rows shall be a multiple of, for kernels
+    that are compiled for each; then some rows that are done stay.
 
     Args:
         advance: one step for all rows, each by itself.
@@ -59,9 +60,17 @@ def run_search(
         _, carry = ops.while_loop(some_unfinished, step, (start, carry))
         return tuple(carry[name] for name in outputs)
 
+    def needed(done: Any) -> Any:
+        """How many rows the loop has to go on with."""
+        rows = ops.shape(done)[0]
+        unfinished = rows - ops.sum(ops.cast(done, "int32"))
+        return ops.minimum(-(-unfinished // multiple) * multiple, rows)
+
+    multiple = int(shrink)
+
     def most_unfinished(index: Any, carry: Any) -> Any:
-        done = ops.sum(ops.cast(carry["done"], "int32"))
-        return ops.logical_and(index < longest, 4 * done < ops.shape(carry["done"])[0])
+        rows = ops.shape(carry["done"])[0]
+        return ops.logical_and(index < longest, 4 * needed(carry["done"]) > 3 * rows)
 
     def shrunk(index: Any, rows: Any, results: Any, carry: Any) -> Any:
         index, carry = ops.while_loop(most_unfinished, step, (index, carry))
@@ -69,7 +78,8 @@ def run_search(
             ops.scatter_update(result, rows[:, None], carry[name])
             for result, name in zip(results, outputs, strict=True)
         )
-        (left,) = ops.nonzero(ops.logical_not(carry["done"]))
+        done = carry["done"]
+        left = ops.argsort(ops.cast(done, "int32"))[: needed(done)]  # Those that are done last.
         rows, carry = keras.tree.map_structure(lambda x: ops.take(x, left, axis=0), (rows, carry))
         return index, rows, results, carry
 

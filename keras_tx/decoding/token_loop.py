@@ -51,7 +51,7 @@ def decode_tokens(
     constraints: Sequence[Constraint],
     choose: Callable[[Any, Any, Any], Any],
     chances: Any = (),
-    shrink: bool = False,
+    shrink: bool | int = False,
     longest: Any = None,
     with_scores: bool = True,
 ) -> DecodedTokens:

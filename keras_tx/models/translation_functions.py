@@ -22,6 +22,7 @@ from keras_tx.decoding import (
 )
 from keras_tx.decoding.token_loop import longest_row
 from keras_tx.models.compiled_search import CompiledSearch
+from keras_tx.models.computing_precision import has_rounded_weights
 from keras_tx.models.decoding_options import DecodingOptions
 from keras_tx.models.ensemble_steps import steps_of
 from keras_tx.models.length_groups import search_in_groups
@@ -60,6 +61,8 @@ class TranslationFunctions:
         self.source_tokenizer = self.texts.source_tokenizer
         self.target_tokenizer = self.texts.target_tokenizer
         self._compiled: dict[tuple, CompiledSearch] = {}
+        # The kernels for bfloat16 are compiled for each number of rows.
+        self._rows_multiple = 8 if has_rounded_weights(self.network) else 1
         self.steps = steps_of(
             self.network, self.source_tokenizer.padding_id, compiled=options.jit_compile
         )
@@ -243,7 +246,7 @@ class TranslationFunctions:
             "max_lengths": max_lengths,
             "padding_id": tokenizer.padding_id,
             "constraints": self._constraints(prefix_ids, prefix_lengths),
-            "shrink": not options.jit_compile,
+            "shrink": 0 if options.jit_compile else self._rows_multiple,
             "longest": longest if options.jit_compile else None,
         }
         penalty = LengthPenalty(options.length_penalty, options.length_penalty_kind)

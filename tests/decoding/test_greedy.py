@@ -182,17 +182,18 @@ def test_with_and_without_shrinking_the_same_tokens_are_chosen(suppressed, with_
     step, _ = with_memory
     starts, bounds = np.array([0, 1, 2, 4, 5, 6] * 3), np.array([9] * 18)
     rules = [SuppressTokens(suppressed), MinimumLength(END, 4), SuppressTokens([0])]
-    plain, shrunk = (
+    plain, *others = (
         arrays(
             greedy_search(
                 step, start_state(18), starts, END, bounds, constraints=rules, shrink=shrink
             )
         )
-        for shrink in (False, True)
+        for shrink in (False, True, 4)
     )
     assert (plain[1] >= 4).all()
-    for expected, part in zip(plain, shrunk, strict=True):
-        np.testing.assert_allclose(part, expected, rtol=1e-5)
+    for shrunk in others:
+        for expected, part in zip(plain, shrunk, strict=True):
+            np.testing.assert_allclose(part, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shrink", [False, keras.backend.backend() == "tensorflow"])

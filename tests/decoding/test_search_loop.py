@@ -13,7 +13,7 @@ from keras import ops
 from keras_tx.decoding.search_loop import run_search
 
 on_tensorflow = keras.backend.backend() == "tensorflow"
-either = pytest.mark.parametrize("shrink", [False, on_tensorflow])
+either = pytest.mark.parametrize("shrink", [0, *([1, 4] if on_tensorflow else [])])
 
 
 def count_up(wanted, longest, shrink, sizes=None):
@@ -63,6 +63,10 @@ def test_rows_that_are_done_are_left_behind():
     count_up([1, 1, 2, 3, 9, 9, 9, 9], 20, True, sizes)
     # A quarter is done after one step, less than that of six after two, and so on.
     assert sizes == [8, 6, 6, *[4] * 6]
+    sizes.clear()
+    count_up([1, 1, 2, 3, 4, 9, 9, 9], 20, 4, sizes)
+    # Eight or four rows: after two steps five are not done, after three four, after four three.
+    assert sizes == [*[8] * 3, *[4] * 6]
     sizes.clear()
     count_up([1, 1, 2, 3, 9, 9, 9, 9], 20, False, sizes)
     assert sizes == [8] * 9
