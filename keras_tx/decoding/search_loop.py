@@ -79,7 +79,7 @@ def run_search(
             for result, name in zip(results, outputs, strict=True)
         )
         done = carry["done"]
-        left = ops.argsort(ops.cast(done, "int32"))[: needed(done)]  # Those that are done last.
+        left = ops.argsort(ops.cast(done, "int32"))[: needed(done)]  # What is done comes last.
         rows, carry = keras.tree.map_structure(lambda x: ops.take(x, left, axis=0), (rows, carry))
         return index, rows, results, carry
 
