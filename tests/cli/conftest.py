@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import pytest
 from click.testing import CliRunner
 
@@ -41,6 +42,7 @@ def loaded_once():
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """A folder with the models `sentiment_imdb` and `translator_en_fr`."""
+    keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("saved_models")
     pairs = sample_pairs()
     tokenizer = SentencePieceTokenizer("bpe", 400).fit(
