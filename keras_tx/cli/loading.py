@@ -32,7 +32,9 @@ def quiet_standard_error() -> Iterator[None]:
         os.close(kept)
 
 
-def start_tensorflow(onednn: bool | None = None, side_by_side: bool = False) -> None:
+def start_tensorflow(
+    onednn: bool | None = None, side_by_side: bool = False, frozen_weights: bool = False
+) -> None:
     """Imports TensorFlow and the models, without the messages of their start.
 
     TensorFlow writes of missing GPU libraries before it reads how much it shall write.
@@ -44,6 +46,8 @@ def start_tensorflow(onednn: bool | None = None, side_by_side: bool = False) -> 
         side_by_side: whether batches are to run side by side, with one thread for each
             operation (see `keras_tx.models.workers`). A training takes them one by one.
             Default `False`.
+        frozen_weights: whether oneDNN may keep weights in its own order, from product to
+            product. Where something is trained it must not. Default `False`.
     """
     if onednn is not None:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(onednn)))
@@ -52,6 +56,8 @@ def start_tensorflow(onednn: bool | None = None, side_by_side: bool = False) -> 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "keras_tx.models" in sys.modules:
         return
+    if frozen_weights:
+        os.environ.setdefault("TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "1")
     if side_by_side:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     with quiet_standard_error():
@@ -86,9 +92,10 @@ def load_model(name_or_path: str, kind: str | None = None, precision: str = "flo
     Raises:
         FileNotFoundError, ValueError: as `keras_tx.load`; and for a model of another kind.
     """
+    rounded = precision == "bfloat16"
     # TensorFlow's own products know no instructions for bfloat16.
-    onednn = True if precision == "bfloat16" else ONEDNN.get(kind)
-    start_tensorflow(onednn=onednn, side_by_side=True)
+    onednn = True if rounded else ONEDNN.get(kind)
+    start_tensorflow(onednn=onednn, side_by_side=True, frozen_weights=rounded)
     import keras_tx.models
 
     # In float32 Keras' own setting stands.

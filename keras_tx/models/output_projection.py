@@ -22,6 +22,10 @@ def output_projection(table: tf.Tensor, rows: Any = None) -> Projection:
     are much faster by the transposed table. That is made once; but for one row it would cost as
     much as ten steps, and is not needed.
 
+    In bfloat16 all products are oneDNN's, which orders a table as its instructions take it. With
+    a bias it keeps that order from step to step, where it is told that weights do not change
+    (`TF_ONEDNN_ASSUME_FROZEN_WEIGHTS=1`): so there is a bias, of zeros.
+
     Args:
         table: `(N, D)`, `N` at least 2.
         rows: the most that will come, such as the first `M`; a number or a scalar tensor.
@@ -37,6 +41,9 @@ def output_projection(table: tf.Tensor, rows: Any = None) -> Projection:
         >>> project(tf.constant([[3.0, 4.0]])).numpy().tolist()
         [[3.0, 7.0, 8.0]]
     """
+    if table.dtype == tf.bfloat16:
+        nothing = tf.zeros([table.shape[0]], table.dtype)
+        return lambda x: tf.nn.bias_add(tf.matmul(x, table, transpose_b=True), nothing)
     if rows is None:
         transposed = tf.transpose(table)
         return lambda x: tf.matmul(x, transposed)

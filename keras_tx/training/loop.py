@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_tx.training.frozen_weights import require_changing_weights
 from keras_tx.training.memory import keep_freed_memory
 from keras_tx.training.options import TrainingOptions
 from keras_tx.training.progress import ProgressBar
@@ -60,8 +61,8 @@ def fit_network(
         The last one is of the weights that were chosen, `chosen` says which.
 
     Raises:
-        ValueError: when the monitored figure is not there, or the checkpoint to resume from
-            is not of this training.
+        ValueError: when the monitored figure is not there, the checkpoint to resume from is not
+            of this training, or oneDNN was told that weights never change.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf
@@ -75,6 +76,7 @@ def fit_network(
         >>> [row["step"] for row in history]
         [2, 4, 4]
     """
+    require_changing_weights()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(options.directory or temporary)

@@ -1,5 +1,10 @@
 """Models that compute in bfloat16: near the same model in float32, and for running alone."""
 
+import json
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -65,6 +70,36 @@ def test_a_translator_finds_the_same(both, pairs):
     pairs_of = [model.align(pairs.sources[:2], pairs.targets[:2]) for model in both]
     assert [a.pairs() for a in pairs_of[0]] == [a.pairs() for a in pairs_of[1]]
     assert_floats_are_wide(both[1])
+
+
+RUN = """
+import json, sys, keras_tx
+texts, *paths = json.loads(sys.stdin.read())
+models = [keras_tx.load(path, precision="bfloat16") for path in paths]
+found = [model.translate(texts, beam_size=beam) for beam in (1, 3) for model in models * 2]
+print(json.dumps(found))
+"""
+
+
+def test_kernels_that_keep_their_weights_change_nothing(both, pairs, tmp_path):
+    """Also where models of one shape, but with other weights, take turns in a process."""
+    paths = [str(tmp_path / name) for name in ("first.keras", "second.keras")]
+    both[0].save(paths[0])
+    other = load(paths[0])
+    other.network.set_weights([0.7 * value for value in other.network.get_weights()])
+    other.save(paths[1])
+    found = []
+    for told in ("0", "1"):
+        settings = {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": told, "TF_ENABLE_ONEDNN_OPTS": "1"}
+        process = subprocess.run(
+            [sys.executable, "-c", RUN], input=json.dumps([pairs.sources, *paths]), text=True,
+            env={**os.environ, **settings}, capture_output=True,
+        )  # fmt: skip
+        assert process.returncode == 0, process.stderr[-500:]
+        found.append(json.loads(process.stdout.splitlines()[-1]))
+    assert found[0] == found[1]
+    for first, second, *again in (found[1][:4], found[1][4:]):
+        assert first == pairs.targets != second and again == [first, second]
 
 
 def test_xla_finds_the_same(both, pairs):

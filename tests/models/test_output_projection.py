@@ -27,6 +27,21 @@ def test_it_is_the_product(rows, known):
         np.testing.assert_allclose(project(tf.constant(x)), x @ TABLE.T, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5, 40])
+def test_in_bfloat16_the_kernels_can_keep_the_table(rows):
+    """A product with a bias, and with the table as it is: those are the ones that they keep."""
+    table = tf.cast(TABLE, tf.bfloat16)
+    product = tf.function(lambda x: output_projection(table, rows)(x))
+    x = tf.cast(inputs(rows), tf.bfloat16)
+    expected = tf.cast(x, tf.float32).numpy() @ tf.cast(table, tf.float32).numpy().T
+    np.testing.assert_allclose(tf.cast(product(x), tf.float32), expected, rtol=1e-2, atol=1e-2)
+    nodes = product.get_concrete_function(x).graph.as_graph_def().node
+    assert [node.op for node in nodes if node.op in ("MatMul", "Transpose", "BiasAdd")] == [
+        "MatMul",
+        "BiasAdd",
+    ]
+
+
 def test_in_a_loop_of_a_graph():
     table = tf.Variable(TABLE)
 
