@@ -16,8 +16,11 @@ ROOMS = (
     "layers", "decoding", "text", "data", "training", "serving", "models", "evaluation", "cli",
 )  # fmt: skip
 BACKEND_FREE = ("layers", "decoding")  # keras.ops only: they run on every backend
-# The one file that also has a backend's own operation, where `keras.ops` makes twenty of one.
-WITH_OWN_OPERATION = {"decoding/gathering.py": {"tensorflow"}}
+# Those that also have a backend's own operation, where `keras.ops` makes ten or twenty of one.
+WITH_OWN_OPERATION = {
+    "decoding/gathering.py": {"tensorflow"},
+    "layers/onednn.py": {"tensorflow"},
+}
 BACKENDS = {"tensorflow", "tensorflow_text", "jax", "torch"}
 NOBODYS_ROOMS = {"utils", "util", "helpers", "helper", "common", "misc"}
 TOP_LEVEL = {

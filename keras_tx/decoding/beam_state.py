@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_tx.decoding.constraints import FORBIDDEN, Constraint, SuppressTokens
 from keras_tx.decoding.gathering import gather_beams
+from keras_tx.decoding.log_normalizer import log_normalizer
 from keras_tx.decoding.top_tokens import skippable, top_continuations
 
 NOTHING = -1e9  # The score of what is not there.
@@ -80,7 +81,7 @@ def best_continuations(
     # they are the first ones, or else taken out of what is found: no pass over the logits for them.
     skipped, suppressed = skippable(suppressed)
     count = min(beams * (2 + len(suppressed)), beams * size)
-    offsets = live.log_probabilities - ops.logsumexp(logits, axis=-1)
+    offsets = live.log_probabilities - log_normalizer(logits)
     totals, places, tokens = top_continuations(allowed, offsets, count, skipped)  # (B, C)
     if suppressed:
         never = ops.any(tokens[..., None] == ops.array(suppressed, "int32"), axis=-1)

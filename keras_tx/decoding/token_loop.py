@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_tx.decoding.constraints import Constraint
 from keras_tx.decoding.gathering import gather_beams
+from keras_tx.decoding.log_normalizer import log_normalizer
 from keras_tx.decoding.search_loop import run_search
 
 # step(ids (B, K), index, state, origins) -> (logits (B, K, N), state): see `beam_search`.
@@ -86,7 +87,7 @@ def decode_tokens(
         scores = carry["scores"]
         if with_scores:
             logit = gather_beams(logits[:, 0], chosen[:, None])[:, 0]
-            log_probability = logit - ops.logsumexp(logits[:, 0], axis=-1)
+            log_probability = logit - log_normalizer(logits[:, 0])
             scores = scores + ops.where(done, 0.0, log_probability)
         chosen = ops.where(done, padding_id, chosen)
         lengths = carry["lengths"] + ops.cast(ops.logical_not(done), "int32")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from keras_tx.decoding import BeamHypotheses
+from keras_tx.layers.onednn import portable_operations
 
 LARGEST_BATCH = 2**20
 
@@ -74,7 +76,7 @@ class CompiledSearch:
                 tf.TensorSpec([None] * len(x.shape), x.dtype, name) for name, x in inputs.items()
             ]
             self._function = tf.function(
-                lambda *padded: self.search(**dict(zip(names, padded, strict=True))),
+                functools.partial(self._searched, names),
                 input_signature=specification,
                 jit_compile=True,
                 autograph=False,
@@ -82,6 +84,10 @@ class CompiledSearch:
         rows = tf.shape(inputs["source_ids"])[0]
         found = self._function(*(self._padded(x) for x in inputs.values()))
         return BeamHypotheses(*(part[:rows] for part in found))
+
+    def _searched(self, names: list[str], *padded: tf.Tensor) -> BeamHypotheses:
+        with portable_operations():  # XLA compiles what others have kernels for.
+            return self.search(**dict(zip(names, padded, strict=True)))
 
     def _padded(self, x: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(x)

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_tx.layers.onednn import portable_operations
 from keras_tx.models.computing_precision import has_rounded_weights, require_whole_weights
 from keras_tx.models.half_precision import halve_weights
 from keras_tx.models.workers import batches_for, run_batches
@@ -169,22 +170,25 @@ class TextModel(keras.Model, abc.ABC):
         weights: str = "float32",
         **facts: Any,
     ) -> pathlib.Path:
-        if has_rounded_weights(self.network):
+        rounded = has_rounded_weights(self.network)
+        if rounded:
             if weights != "float32":
                 raise ValueError(
                     "weights expected 'float32', as they are, for a model in bfloat16. "
                     f"Received: weights={weights!r}"
                 )
             facts["precision"] = "bfloat16"
-        return export_saved_model(
-            self.signatures(),
-            directory,
-            resources=[tokenizer.graph_resources for tokenizer in self.tokenizers()],
-            facts={"keras_tx": installed_version(), "model": self.origin, **facts},
-            warm_up=can_warm_up() if warm_up is None else warm_up,
-            weights=weights,
-            variables=self.network.weights,
-        )
+        # In float32 for any processor; products in bfloat16 are slow without oneDNN anyway.
+        with contextlib.nullcontext() if rounded else portable_operations():
+            return export_saved_model(
+                self.signatures(),
+                directory,
+                resources=[tokenizer.graph_resources for tokenizer in self.tokenizers()],
+                facts={"keras_tx": installed_version(), "model": self.origin, **facts},
+                warm_up=can_warm_up() if warm_up is None else warm_up,
+                weights=weights,
+                variables=self.network.weights,
+            )
 
     def _further_formats(self) -> dict[str, Callable]:
         """Name -> what writes it to a directory, of the formats that a subclass knows besides."""

@@ -126,6 +126,8 @@ class TranslationSteps:
             x = self.normalized("decoder", x)
             # What is added up in a search is added up in float32, whatever the network has.
             logits = tf.cast(project(tf.reshape(x, [-1, x.shape[-1]])), tf.float32)
+            # Without this TensorFlow moves the cast behind the next operation, and does it twice.
+            logits = tf.ensure_shape(logits, [None, table.shape[0]])
             logits = tf.reshape(logits, [-1, beam_size, logits.shape[-1]])
             state = {**state, "caches": caches}
             if with_attention:
