@@ -40,7 +40,10 @@ ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
 SETTINGS = {
     "graph": ONE_THREAD,
     "xla": ONE_THREAD,
-    "graph-bfloat16": {**ONE_THREAD, "TF_ENABLE_ONEDNN_OPTS": "1"},
+    "graph-bfloat16": {  # As `keras-tx translate --precision bfloat16` starts.
+        **ONE_THREAD,
+        **{"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"},
+    },
     "graph-one-thread": {**ONE_THREAD, "TF_NUM_INTEROP_THREADS": "1"},
 }
 BEAMS, BATCH_SIZES = (1, 5), (1, 32, 64)
