@@ -4,6 +4,7 @@ from keras_tx.layers.feed_forward import FeedForward
 from keras_tx.layers.hashed_ngram_pooling import HashedNGramPooling
 from keras_tx.layers.mean_max_pooling import MeanMaxPooling1D
 from keras_tx.layers.multi_head_attention import MultiHeadAttention
+from keras_tx.layers.onednn import portable_operations
 from keras_tx.layers.positional_embedding import PositionalEmbedding
 from keras_tx.layers.region_embedding import RegionEmbedding
 from keras_tx.layers.sinusoidal_positional_encoding import SinusoidalPositionalEncoding
@@ -20,4 +21,5 @@ __all__ = [
     "SinusoidalPositionalEncoding",
     "TransformerDecoder",
     "TransformerEncoder",
+    "portable_operations",
 ]

@@ -33,21 +33,23 @@ def has_onednn_kernels() -> bool:
         from tensorflow.python.util import _pywrap_util_port as port
     except ImportError:
         return False
-    return port.IsMklEnabled()
+    return getattr(port, "IsMklEnabled", bool)()
 
 
 @contextlib.contextmanager
 def portable_operations() -> Iterator[None]:
     """Graphs that are made meanwhile are to be fast on processors where there is no oneDNN, too.
 
+    For a Keras model that is exported to run elsewhere. The text models of this package export
+    like that by themselves, but for those in bfloat16.
+
     Example:
         >>> import numpy as np
-        >>> from keras_tx.layers.layer_normalization import LayerNormalization
-        >>> from keras_tx.layers.onednn import portable_operations
-        >>> layer = LayerNormalization()
-        >>> with portable_operations():
-        ...     np.asarray(layer(np.array([[1.0, 3.0]]))).round(2).tolist()
-        [[-1.0, 1.0]]
+        >>> from keras_tx.layers import TransformerEncoder, portable_operations
+        >>> block = TransformerEncoder(embed_dim=8, dense_dim=16, num_heads=2)
+        >>> with portable_operations():  # Here it would be `model.export(...)`.
+        ...     tuple(block(np.ones((1, 3, 8), "float32")).shape)
+        (1, 3, 8)
     """
     token = _PORTABLE.set(True)
     try:

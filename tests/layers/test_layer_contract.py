@@ -207,7 +207,8 @@ def everything() -> tuple[keras.Model, list[str]]:
 
 def test_every_public_layer_has_a_case():
     tried = {case.layer.__name__ for case in CASES.values()}
-    assert tried == set(keras_tx.layers.__all__)
+    public = {name: getattr(keras_tx.layers, name) for name in keras_tx.layers.__all__}
+    assert tried == {name for name, thing in public.items() if isinstance(thing, type)}
 
 
 @every_case

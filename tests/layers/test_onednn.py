@@ -1,5 +1,6 @@
 """oneDNN's kernels: put in where they are, and the same numbers as without them."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -164,3 +165,24 @@ def test_gradients_through_the_kernel_are_those_of_the_formula():
 
     for ours, expected in zip(tf.function(gradients)(inputs), gradients(inputs), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@tensorflow_only
+def test_an_export_can_do_without(tmp_path):
+    import tensorflow as tf
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    inputs = keras.Input((None, 8))
+    model = keras.Model(inputs, LayerNormalization(1e-5)(inputs))
+    rows = np.random.default_rng(6).normal(size=(2, 3, 8)).astype("float32")
+    found = {}
+    for name, way in (("portable", portable_operations), ("here", contextlib.nullcontext)):
+        with way():
+            model.export(str(tmp_path / name), verbose=False)
+        saved = SavedModel.FromString((tmp_path / name / "saved_model.pb").read_bytes())
+        functions = saved.meta_graphs[0].graph_def.library.function
+        found[name] = {node.op for function in functions for node in function.node_def}
+        loaded = tf.saved_model.load(str(tmp_path / name))
+        np.testing.assert_allclose(loaded.serve(rows), model(rows), atol=1e-5)
+    assert "FusedBatchNormV3" not in found["portable"]
+    assert ("FusedBatchNormV3" in found["here"]) == tf.function(has_onednn_kernels)().numpy()
