@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from keras_tx.serving import server_manifests
-from keras_tx.serving.export import versions
+from keras_tx.serving.export import read_facts, versions
 
 IMAGE = "tensorflow/serving:2.20.0"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -24,12 +24,16 @@ class ServedModel:
         directory: the base directory, with a folder for each version.
         labels: label -> version; the versions that have a label are served.
         size: the number of bytes of the served versions.
+        precisions: in which these compute: `"float32"`, `"bfloat16"`.
+        xla: whether XLA compiles one of them.
     """
 
     name: str
     directory: pathlib.Path
     labels: Mapping[str, int]
     size: int
+    precisions: frozenset[str]
+    xla: bool
 
 
 def served_model(directory: str | os.PathLike, stable: int | None = None) -> ServedModel:
@@ -40,8 +44,8 @@ def served_model(directory: str | os.PathLike, stable: int | None = None) -> Ser
 
     Raises:
         FileNotFoundError: when there is no version.
-        ValueError: when there is no version `stable`, or the directory's name is none that a
-            server and a path can have in common.
+        ValueError: when there is no version `stable`, the directory's name is none that a
+            server and a path can have in common, or the facts of a version are damaged.
     """
     directory = pathlib.Path(directory).resolve()
     if (directory / "saved_model.pb").is_file():
@@ -69,11 +73,13 @@ def served_model(directory: str | os.PathLike, stable: int | None = None) -> Ser
         labels["canary"] = numbers[-1]
     elif older:
         labels["previous"] = older[-1]
-    files = [
-        file for number in set(labels.values()) for file in (directory / str(number)).rglob("*")
-    ]
+    served = [directory / str(number) for number in sorted(set(labels.values()))]
+    files = [file for version in served for file in version.rglob("*")]
     size = sum(file.stat().st_size for file in files if file.is_file())
-    return ServedModel(directory.name, directory, labels, size)
+    facts = [read_facts(version) for version in served]
+    precisions = frozenset(str(known.get("precision", "float32")) for known in facts)
+    xla = any(known.get("xla") for known in facts)
+    return ServedModel(directory.name, directory, labels, size, precisions, xla)
 
 
 def allowed_batch_sizes(largest: int) -> list[int]:
@@ -147,7 +153,8 @@ def write_server_files(
 
     `models.config` (models, versions, labels), `batching.config`, `compose.yaml`,
     `docker_run.sh` (one line) and `kubernetes.yaml` (readiness, resources). Files of these names
-    are replaced.
+    are replaced. The server gets XLA where an export needs it, and keeps the weights in its
+    kernels' own order where all of them compute in bfloat16.
 
     Args:
         exports: the base directories of exported models, each with a name of its own.
@@ -194,11 +201,18 @@ def write_server_files(
         "batching.config": batching_config(max_batch_size, cpus),
     }
     volumes = {model.name: os.path.relpath(model.directory, directory) for model in models}
-    size = sum(model.size for model in models)
-    contents["compose.yaml"] = server_manifests.compose(volumes, image, cpus, size)
-    contents["docker_run.sh"] = server_manifests.docker_run(volumes, image)
+    server = server_manifests.Server(
+        image,
+        cpus,
+        size=sum(model.size for model in models),
+        xla=any(model.xla for model in models),
+        # In float32 that costs speed.
+        frozen_weights=all(model.precisions == {"bfloat16"} for model in models),
+    )
+    contents["compose.yaml"] = server_manifests.compose(volumes, server)
+    contents["docker_run.sh"] = server_manifests.docker_run(volumes, server)
     contents["kubernetes.yaml"] = server_manifests.kubernetes(
-        dict(contents), names, image, cpus, size, replicas
+        dict(contents), names, server, replicas
     )
     directory.mkdir(parents=True, exist_ok=True)
     return [_write(directory / name, content) for name, content in contents.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import textwrap
@@ -22,6 +23,36 @@ ARGUMENTS = (
 MEBIBYTE = 2**20
 
 
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """What starts a server.
+
+    Attributes:
+        image: of the container.
+        cpus: its processors.
+        size: of the served versions, in bytes.
+        xla: whether XLA may compile what asks for it. Default `False`.
+        frozen_weights: whether oneDNN's kernels keep weights in their own order from product to
+            product. Default `False`.
+    """
+
+    image: str
+    cpus: int
+    size: int
+    xla: bool = False
+    frozen_weights: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Those of the command line."""
+        return (*ARGUMENTS, *(["--xla_cpu_compilation_enabled=true"] if self.xla else []))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables to set."""
+        return {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"} if self.frozen_weights else {}
+
+
 def memory(size: int) -> int:
     """Mebibytes for a server of models of `size` bytes: an estimate, on the safe side.
 
@@ -31,7 +62,7 @@ def memory(size: int) -> int:
     return 512 + 256 * -(-6 * size // (256 * MEBIBYTE))
 
 
-def docker_run(volumes: Mapping[str, str], image: str) -> str:
+def docker_run(volumes: Mapping[str, str], server: Server) -> str:
     """A shell script of one command; `volumes` is model -> its folder, relative to the script."""
     mounts = [
         f'-v "$PWD/"{shlex.quote(f"{folder}:/models/{name}:ro")}'
@@ -43,14 +74,15 @@ def docker_run(volumes: Mapping[str, str], image: str) -> str:
             *(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)),
             *mounts,
             '-v "$PWD:/config:ro"',
-            image,
-            *ARGUMENTS,
+            *(f"-e {name}={value}" for name, value in server.environment.items()),
+            server.image,
+            *server.arguments,
         ]
     )
     return f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command}\n'
 
 
-def compose(volumes: Mapping[str, str], image: str, cpus: int, size: int) -> str:
+def compose(volumes: Mapping[str, str], server: Server) -> str:
     """`compose.yaml`; `volumes` is model -> its folder, relative to the file."""
     # JSON's strings are YAML's too. A dollar would stand for a variable.
     folders = {name: folder.replace("$", "$$") for name, folder in volumes.items()}
@@ -59,13 +91,15 @@ def compose(volumes: Mapping[str, str], image: str, cpus: int, size: int) -> str
         f'target: "/models/{name}", read_only: true}}'
         for name, folder in folders.items()
     ]
-    arguments = "\n".join(f"      - {argument}" for argument in ARGUMENTS)
+    arguments = "\n".join(f"      - {argument}" for argument in server.arguments)
+    variables = "".join(f'      {name}: "{value}"\n' for name, value in server.environment.items())
+    environment = f"    environment:\n{variables}" if variables else ""
     first = next(iter(volumes))
     return f"""\
 # docker compose up
 services:
   serving:
-    image: {image}
+    image: {server.image}
     command:
 {arguments}
     # Of this machine only. There is no password: put a proxy before it to let others in.
@@ -90,24 +124,22 @@ services:
       retries: 3
       start_period: 120s
     restart: unless-stopped
-    read_only: true
+{environment}    read_only: true
     tmpfs: [/tmp]
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
     deploy:
       resources:
         limits:
-          cpus: "{cpus}"
-          memory: {memory(size)}m
+          cpus: "{server.cpus}"
+          memory: {memory(server.size)}m
 """
 
 
 def kubernetes(
     files: Mapping[str, str],
     names: Sequence[str],
-    image: str,
-    cpus: int,
-    size: int,
+    server: Server,
     replicas: int,
 ) -> str:
     """A manifest with configuration, volume, deployment and service.
@@ -115,14 +147,20 @@ def kubernetes(
     Args:
         files: with `models.config` and `batching.config`, which become a ConfigMap.
         names: of the models. The first one's answer tells that a server is ready.
-        image, cpus, size, replicas: as in `write_server_files`; `size` in bytes.
+        server: what each of them is.
+        replicas: how many there are.
     """
     literals = "".join(
         f"  {name}: |\n{textwrap.indent(files[name], '    ')}"
         for name in ("models.config", "batching.config")
     )
-    arguments = "\n".join(f"            - {argument}" for argument in ARGUMENTS)
-    storage = 1 + -(-4 * size // (1024 * MEBIBYTE))
+    arguments = "\n".join(f"            - {argument}" for argument in server.arguments)
+    variables = "".join(
+        f'            - {{name: {name}, value: "{value}"}}\n'
+        for name, value in server.environment.items()
+    )
+    environment = f"          env:\n{variables}" if variables else ""
+    storage = 1 + -(-4 * server.size // (1024 * MEBIBYTE))
     return f"""\
 # kubectl apply -f kubernetes.yaml
 # The claim `models` must be filled with the base directories: {", ".join(names)}.
@@ -165,10 +203,10 @@ spec:
         seccompProfile: {{type: RuntimeDefault}}
       containers:
         - name: serving
-          image: {image}
+          image: {server.image}
           args:
 {arguments}
-          ports:
+{environment}          ports:
             - {{name: grpc, containerPort: {GRPC_PORT}}}
             - {{name: rest, containerPort: {REST_PORT}}}
           # The server listens when all models are loaded and warm.
@@ -188,8 +226,8 @@ spec:
             preStop: # Others learn first that it goes; requests under way end.
               exec: {{command: [sleep, "10"]}}
           resources:
-            requests: {{cpu: "{cpus}", memory: {memory(size)}Mi}}
-            limits: {{memory: {2 * memory(size)}Mi}}
+            requests: {{cpu: "{server.cpus}", memory: {memory(server.size)}Mi}}
+            limits: {{memory: {2 * memory(server.size)}Mi}}
           securityContext:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true

@@ -1,5 +1,7 @@
 """Manifests, read as YAML and as shell."""
 
+import json
+import shlex
 import subprocess
 
 import pytest
@@ -92,6 +94,58 @@ def test_kubernetes(deploy):
     volumes = {volume["name"] for volume in template["spec"]["volumes"]}
     assert volumes == {mount["name"] for mount in container["volumeMounts"]}
     assert template["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+FROZEN, XLA = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "--xla_cpu_compilation_enabled=true"
+
+
+@pytest.mark.parametrize(
+    ("facts", "frozen", "xla"),
+    [
+        ([{"precision": "bfloat16"}, {"precision": "bfloat16"}], True, False),
+        ([{"precision": "bfloat16"}, {}], False, False),  # It would slow the other one down.
+        ([{"xla": True}, {}], False, True),
+        ([{"xla": True, "precision": "bfloat16"}] * 2, True, True),
+        ([{}, {}], False, False),
+    ],
+)
+def test_what_exports_need_of_a_server(tmp_path, facts, frozen, xla):
+    exports = [tmp_path / "one", tmp_path / "two"]
+    for export, known in zip(exports, facts, strict=True):
+        file = export / "1" / "assets.extra" / "keras_tx.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(known))
+    write_server_files(exports, tmp_path)
+    (service,) = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"].values()
+    assert service.get("environment", {}) == ({FROZEN: "1"} if frozen else {})
+    documents = yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text())
+    (deployment,) = (document for document in documents if document["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container.get("env", []) == ([{"name": FROZEN, "value": "1"}] if frozen else [])
+    words = shlex.split((tmp_path / "docker_run.sh").read_text().splitlines()[1])
+    image = words.index("tensorflow/serving:2.20.0")  # What follows is the server's.
+    assert (words[image - 2 : image] == ["-e", f"{FROZEN}=1"]) is frozen
+    for arguments in (service["command"], container["args"], words[image + 1 :]):
+        assert arguments == [*server_manifests.ARGUMENTS, *([XLA] if xla else [])]
+
+
+def test_an_older_version_counts_where_it_is_served(tmp_path):
+    for number, known in ((1, {"xla": True}), (2, {}), (3, {})):
+        file = tmp_path / "model" / str(number) / "assets.extra" / "keras_tx.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(known))
+    for stable, xla in ((2, False), (1, True)):  # Served are 2 and 3, then 1 and 3.
+        write_server_files([tmp_path / "model"], tmp_path, stable={"model": stable})
+        assert (XLA in (tmp_path / "docker_run.sh").read_text()) is xla
+
+
+def test_damaged_facts(tmp_path):
+    file = tmp_path / "model" / "1" / "assets.extra" / "keras_tx.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    with pytest.raises(ValueError, match="expected JSON. Received: .*keras_tx.json"):
+        write_server_files([tmp_path / "model"], tmp_path / "deploy")
+    assert not (tmp_path / "deploy").exists()
 
 
 def test_memory_grows_with_the_models():
