@@ -74,6 +74,8 @@ def classify(
     Exactly one line comes out for each line that goes in. Of several labels the most probable
     stands first. Texts that begin with a dash come after `--`.
     """
+    if explain and threshold is not None:  # What is explained is the best label, sure or not.
+        raise click.UsageError("expected --explain or --threshold. Received: both")
     to_line = functools.partial(_LINES[line_format], separator=separator)
 
     def prepare() -> Any:
@@ -111,7 +113,8 @@ def _tab_line(found: Any, multi_label: bool, separator: str) -> str:
     scores = [found.scores[label] for label in found.labels] if multi_label else [found.score]
     # Where the model abstains, the score is the one that was too low.
     texts = [f"{score:.4f}" for score in scores or [found.score]]
-    return f"{' '.join(separator.join(labels).split())}\t{separator.join(texts)}"
+    names = [" ".join(label.split()) for label in labels]
+    return f"{separator.join(names)}\t{separator.join(texts)}"
 
 
 def _json_line(found: Any, multi_label: bool, separator: str) -> str:

@@ -93,6 +93,7 @@ class CommandGroup(click.Group):
         **extra: Any,
     ) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
+        open_standard_streams()
         try:
             # Not standalone, for click itself would print the whole usage with each error.
             code = super().main(args, prog_name, standalone_mode=False, **extra)
@@ -109,7 +110,24 @@ class CommandGroup(click.Group):
             code = error.exit_code
         except click.Abort:
             code = INTERRUPTED
+        except OSError as error:  # Of `--help` and `--version`, which run outside of `invoke`.
+            drop_standard_output()
+            click.echo(f"Error: {describe(error)}", err=True)
+            code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else FAILED
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def open_standard_streams() -> None:
+    """Let closed standard streams lead nowhere.
+
+    Else the next file that is opened takes the number of one, and what libraries write to
+    standard error gets into the results.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # Takes the lowest number that is free.
 
 
 def drop_standard_output() -> None:

@@ -50,7 +50,10 @@ from keras_tx.cli.text_lines import print_json
 @precision_option
 def evaluate(model: str, data: str, precision: str, **options: Any) -> None:
     """Score a model on labelled texts or sentence pairs, as one JSON object."""
-    print_json(_scores(load_model(model, precision=precision), data, **options))
+    try:
+        print_json(_scores(load_model(model, precision=precision), data, **options))
+    except ImportError as error:  # A package of an extra: the message says which.
+        raise click.ClickException(str(error)) from error
 
 
 def _scores(
@@ -68,11 +71,16 @@ def _scores(
     from keras_tx.data import read_pairs
     from keras_tx.data.readers_table import is_table
     from keras_tx.evaluation import evaluate_classifier, evaluate_translator
-    from keras_tx.models import Translator
+    from keras_tx.models import TextClassifier, Translator
 
     if isinstance(model, Translator):
         pairs = read_pairs(data, model.source_language, model.target_language)
         return evaluate_translator(model, pairs, batch_size=batch_size, protocol=protocol)
+    if not isinstance(model, TextClassifier):
+        raise ValueError(
+            "expected a classifier or a translator. "
+            f"Received: a model that is a {type(model).__name__}"
+        )
     # Only a table may give the labels as numbers, or lack some of them.
     names = model.labels if is_table(data) else None
     several = separator if model.multi_label else None

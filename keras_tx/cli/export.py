@@ -71,6 +71,8 @@ def export(
             "--precision bfloat16 expected --format saved_model and no other --weights. "
             f"Received: {received}"
         )
+    if not output:  # Left empty by mistake, it would be the working directory.
+        raise ValueError("expected a directory. Received: --output ''")
     if pathlib.Path(output).exists() and not pathlib.Path(output).is_dir():
         raise NotADirectoryError(f"expected a directory. Received: --output {output!r}, a file")
     try:
@@ -123,12 +125,13 @@ def check_export(directory: str, model: str | None, runtime: str, sentences: str
     code is 1 when something is wrong.
     """
     start_tensorflow()
+    from keras_tx.data.text_files import read_text, split_lines
     from keras_tx.serving import check_export as run_check
     from keras_tx.serving.check import find_version
 
     version = find_version(directory)
     loaded = load_model(model, precision=_precision(version)) if model else _origin(version)
-    lines = pathlib.Path(sentences).read_text("utf-8").splitlines() if sentences else []
+    lines = split_lines(read_text(sentences)) if sentences else []
     try:
         report = run_check(version, model=loaded, runtime=runtime, sentences=lines)
     except ImportError as error:  # A package of an extra: the message says which.

@@ -21,7 +21,7 @@ def info(model: str) -> None:
 
 
 def _facts(model: Any, name_or_path: str) -> dict[str, Any]:
-    from keras_tx.models import Translator
+    from keras_tx.models import TextClassifier, Translator
     from keras_tx.models.loading import find_model
 
     path = find_model(name_or_path)
@@ -30,9 +30,15 @@ def _facts(model: Any, name_or_path: str) -> dict[str, Any]:
         facts["source_language"] = model.source_language
         facts["target_language"] = model.target_language
         facts["decoding"] = dataclasses.asdict(model.decoding)
-    else:
+    elif isinstance(model, TextClassifier):
         facts["labels"] = list(model.labels)
         facts["multi_label"], facts["temperature"] = model.multi_label, model.temperature
+    if isinstance(model, Translator | TextClassifier):
+        network = model.network_arguments
+        facts["sequence_length"] = model.sequence_length
+    else:
+        settings = model.get_config().items()
+        network = {name: value for name, value in settings if name not in ("name", "tokenizer")}
     return {
         **facts,
         "parameters": model.network.count_params(),
@@ -40,8 +46,7 @@ def _facts(model: Any, name_or_path: str) -> dict[str, Any]:
             {"kind": type(tokenizer).__name__, "vocabulary_size": tokenizer.vocabulary_size}
             for tokenizer in model.tokenizers()
         ],
-        "sequence_length": model.sequence_length,
-        "network": model.network_arguments,
+        "network": network,
         "file_bytes": path.stat().st_size,
         "keras_version": _keras_version(path),
     }

@@ -55,8 +55,11 @@ def target_of(path: str) -> str:
     """The file that `--output` names. A link stays a link: what it leads to is the file.
 
     Raises:
+        ValueError: when `path` is empty.
         OSError: for a folder, and for a file in no folder.
     """
+    if not path:  # Left empty by mistake, it would be the working directory.
+        raise ValueError("expected a file. Received: --output ''")
     if os.path.isdir(path):
         raise IsADirectoryError(f"expected a file for --output. Received: {path!r}, a folder")
     target = os.path.realpath(path)

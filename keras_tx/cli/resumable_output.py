@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import click
@@ -14,6 +15,7 @@ import click
 from keras_tx.cli.output_file import put_in_place, target_of
 
 BLOCK_BYTES = 1 << 20
+READ = "read"
 
 
 class ResumableOutput:
@@ -52,6 +54,8 @@ class ResumableOutput:
         self.target = target_of(path)
         self.part = f"{self.target}.part"
         self.record = f"{self.part}.json"
+        self.known: dict[str, Any] = {}  # What the record holds.
+        self.read = LinesRead()
 
     @contextlib.contextmanager
     def open(self, more_settings: dict[str, Any] | None = None) -> Iterator[tuple[BinaryIO, int]]:
@@ -67,18 +71,19 @@ class ResumableOutput:
         Raises:
             FileExistsError: when a stopped run left lines and `resume` is `False`.
             ValueError: when the settings are not those of the stopped run.
-            OSError: when the files cannot be written, or another run writes them.
+            OSError: when the files cannot be written, or another run writes them; and when
+                something else stands in the part's place.
         """
-        with open(self.part, "ab+") as stream:
+        with open(self.part, "ab+", opener=_open_no_link) as stream:
             self._lock(stream)
             lines, end = whole_lines(stream)
-            self._check_leave(lines)
+            self._check_leave(lines, stream)
             try:
-                settings = {**self.settings(), **(more_settings or {})}
+                self.known = {**self.settings(), **(more_settings or {})}
                 if lines:
-                    self._check(settings)
+                    self._check(self.known)
                 else:
-                    self._write_record(settings)
+                    self._write_record(self.known)
             except BaseException:
                 self._remove(lines)
                 raise
@@ -106,7 +111,28 @@ class ResumableOutput:
                 "which one is writing"
             )
 
-    def _check_leave(self, lines: int) -> None:
+    def check_read(self, lines: Sequence[str]) -> None:
+        """Takes note of the next lines of the input.
+
+        Raises:
+            ValueError: when they are others than the stopped run read.
+        """
+        if not self.read.add(lines):
+            raise ValueError(
+                "expected the input of the stopped run. Received: an input that differs in the "
+                f"first {self.read.before['lines']:,} lines (to start anew, remove {self.part!r})"
+            )
+
+    def keep_read(self) -> None:
+        """Records what has been read, now that its results are written."""
+        self._write_record({**self.known, READ: self.read.facts()})
+
+    def _check_leave(self, lines: int, stream: BinaryIO) -> None:
+        if not lines and stream.tell() and not os.path.exists(self.record):
+            raise FileExistsError(
+                f"expected {self.part!r} to be of a stopped run. Received: a file without a line "
+                "or a record of a run; results are kept there until all are written"
+            )
         if lines and not self.resume:
             raise FileExistsError(
                 f"expected --resume, or that {self.part!r} is removed to start anew. "
@@ -126,6 +152,7 @@ class ResumableOutput:
                 f"expected the settings of the stopped run in {self.record!r}. "
                 f"Received: no such record {anew}"
             ) from None
+        self.read = LinesRead(before.pop(READ, None))
         for key in {**before, **settings}:
             if before.get(key) != settings.get(key):
                 raise ValueError(
@@ -133,9 +160,11 @@ class ResumableOutput:
                     f"Received: {settings.get(key)!r} {anew}"
                 )
 
-    def _write_record(self, settings: dict[str, Any]) -> None:
-        with open(self.record, "w", encoding="utf-8") as file:
-            json.dump(settings, file, indent=2, ensure_ascii=False)
+    def _write_record(self, content: dict[str, Any]) -> None:
+        beside = f"{self.record}.new"
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+        os.replace(beside, self.record)
 
     def _stopped(self, stream: BinaryIO) -> None:
         """Says what is kept, or keeps nothing."""
@@ -152,9 +181,47 @@ class ResumableOutput:
 
     def _remove(self, lines: int) -> None:
         """Keeps nothing of a run without a line."""
-        for path in () if lines else (self.part, self.record):
+        for path in () if lines else (self.part, self.record, f"{self.record}.new"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+class LinesRead:
+    """What has been read of an input, and whether it is what a run before read.
+
+    Args:
+        before: the `facts` of that run; `None` where there was none.
+
+    Example:
+        >>> from keras_tx.cli.resumable_output import LinesRead
+        >>> first = LinesRead()
+        >>> first.add(["one", "two"])
+        True
+        >>> LinesRead(first.facts()).add(["one", "three"])
+        False
+    """
+
+    def __init__(self, before: dict[str, Any] | None = None) -> None:
+        self.before = before
+        self.lines, self.hash = 0, hashlib.sha256()
+
+    def add(self, lines: Sequence[str]) -> bool:
+        """Whether the input still may be the same, with these lines."""
+        for line in lines:
+            self.hash.update(line.encode("utf-8", errors="surrogatepass") + b"\n")
+            self.lines += 1
+            if self.before and self.lines == self.before["lines"] and self.facts() != self.before:
+                return False
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        """How many lines there were, and a checksum of them, as JSON."""
+        return {"lines": self.lines, "checksum": self.hash.hexdigest()[:16]}
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    # A link in the place of the part would end as the file of results.
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def whole_lines(stream: BinaryIO) -> tuple[int, int]:

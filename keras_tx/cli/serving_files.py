@@ -51,6 +51,8 @@ def serving_files(
     Each DIR is a base directory that `keras-tx export` wrote. The files: models.config with
     versions and labels, batching.config, compose.yaml, docker_run.sh and kubernetes.yaml.
     """
+    if not output:  # Left empty by mistake, it would be the working directory.
+        raise ValueError("expected a directory. Received: --output ''")
     labelled = {}
     for setting in stable:
         name, _, version = setting.partition("=")

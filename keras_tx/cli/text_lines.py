@@ -190,13 +190,14 @@ def transform_lines(
             output, done = stack.enter_context(opened)
         else:
             output = stack.enter_context(open_output(output_path))
-        _write_results(source, output, prepare(), done, _shows_progress(output_path))
+        _write_results(source, output, prepare(), resumable, done, _shows_progress(output_path))
 
 
 def _write_results(
     source: Texts,
     output: BinaryIO,
     transform: Callable[[list[str]], list[str]],
+    resumable: ResumableOutput | None,
     done: int,
     progress: bool,
 ) -> None:
@@ -207,12 +208,16 @@ def _write_results(
     with tqdm(unit=" lines", initial=done, disable=not progress, dynamic_ncols=True) as bar:
         for chunk in source.chunks:
             read, lines = read + chunk.size, lines + len(chunk.lines)
+            if resumable:
+                resumable.check_read(chunk.lines)
             todo = chunk.lines[max(0, len(chunk.lines) - max(0, lines - done)) :]
             if not todo:
                 continue
             results = transform(todo)
             output.write("".join(f"{as_line(text)}\n" for text in results).encode(**_UTF_8))
             output.flush()
+            if resumable:
+                resumable.keep_read()
             if source.size and read:
                 # How many lines there are is not known before the end: these are as long as
                 # those so far.

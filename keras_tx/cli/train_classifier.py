@@ -11,7 +11,7 @@ import click
 from keras_tx.cli.labelled_files import SEPARATOR, read_examples
 from keras_tx.cli.loading import load_model, start_tensorflow
 from keras_tx.cli.numbers import no_nan
-from keras_tx.cli.training_directory import TrainingDirectory
+from keras_tx.cli.training_directory import TrainingDirectory, checksum
 from keras_tx.cli.training_options import (
     HELD_OUT_SHARE,
     SMALL_DATA,
@@ -247,7 +247,16 @@ def _train_classifier(
         raise ValueError(f"expected two or more labels in --data. Received: {list(labels)}")
     # A wrong name shows before the work begins.
     example_weights(np.zeros(0, int), labels, fit_options["class_weights"])
-    directory.prepare()
+    parts = [part for some in (examples, held_out) for part in (some.texts, some.labels)]
+    directory.prepare(
+        {
+            "labels": list(labels),
+            "seed": seed,
+            "preset": preset,
+            "vocabulary size": vocabulary_size,
+            "examples (their checksum)": checksum(parts),
+        }
+    )
     keras.utils.set_random_seed(seed)
     arguments = {"labels": labels, "multi_label": multi_label, **(_SMALL_NETWORK if small else {})}
     settings = _SMALL_CLASSIFIER if small else {"epochs": 5}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_tx.cli.loading import start_tensorflow
-from keras_tx.cli.training_directory import TrainingDirectory
+from keras_tx.cli.training_directory import TrainingDirectory, checksum
 from keras_tx.cli.training_options import (
     SMALL_DATA,
     finish,
@@ -107,7 +107,16 @@ def _train_translator(
     from keras_tx.text import SentencePieceTokenizer
 
     small = len(pairs) <= SMALL_DATA
-    directory.prepare()
+    parts = [part for some in (pairs, held_out) for part in (some.sources, some.targets)]
+    directory.prepare(
+        {
+            "languages": list(languages),
+            "seed": seed,
+            "preset": preset,
+            "vocabulary size": vocabulary_size,
+            "sentences (their checksum)": checksum(parts),
+        }
+    )
     new = SentencePieceTokenizer("bpe", vocabulary_size or (1000 if small else 8000))
     tokenizer = directory.tokenizer(new, lambda: [*pairs.sources, *pairs.targets])
     keras.utils.set_random_seed(seed)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Iterable
 from typing import Any
 
 CHECKPOINT = "state.npz"
 TOKENIZER = "tokenizer"
 METRICS = "metrics.json"
+SETTINGS = "settings.json"
 
 
 class TrainingDirectory:
@@ -51,9 +54,45 @@ class TrainingDirectory:
                     f"Received: {path!r}, which holds the {what} {file.name}"
                 )
 
-    def prepare(self) -> None:
-        """Make the directory, before any work is done."""
+    def prepare(self, settings: dict[str, Any]) -> None:
+        """Make the directory, before any work is done.
+
+        Args:
+            settings: what decides how the training goes, as JSON. A training that stopped goes on
+                only with the same.
+
+        Raises:
+            ValueError: when the training to resume had other settings.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        record = self.path / SETTINGS
+        if self.resume and (self.path / CHECKPOINT).exists():
+            self._check(settings, record)
+            return
+        # Before there is a new tokenizer: with that, the old checkpoint would go on as nonsense.
+        (self.path / CHECKPOINT).unlink(missing_ok=True)
+        shutil.rmtree(self.path / TOKENIZER, ignore_errors=True)
+        _write_json(record, settings)
+
+    def _check(self, settings: dict[str, Any], record: pathlib.Path) -> None:
+        """Raises unless the stopped training had the same settings, as far as they are known."""
+        try:
+            before = json.loads(record.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except ValueError:  # Also of UnicodeDecodeError, JSON's own.
+            before = None
+        if not isinstance(before, dict):
+            raise ValueError(
+                f"expected the settings of the stopped training. Received: {str(record)!r}, which "
+                "has none (--overwrite starts anew)"
+            )
+        for name in settings:
+            if before.get(name) != settings[name]:
+                raise ValueError(
+                    f"expected the {name} of the stopped training: {before.get(name)!r}. "
+                    f"Received: {settings[name]!r} (--overwrite starts anew)"
+                )
 
     def tokenizer(self, new: Any, texts: Callable[[], Iterable[str]]) -> Any:
         """The tokenizer of the stopped training, or else `new`, fitted on `texts()` and saved."""
@@ -68,10 +107,31 @@ class TrainingDirectory:
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""
-        beside = self.path / f".{METRICS}.{os.getpid()}.part"
-        try:
-            content = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
-            beside.write_text(content, encoding="utf-8")
-            os.replace(beside, self.path / METRICS)
-        finally:
-            beside.unlink(missing_ok=True)
+        _write_json(self.path / METRICS, metrics)
+
+
+def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def checksum(parts: Iterable[Any]) -> str:
+    """What tells examples from others: of all that they hold, in their order.
+
+    Args:
+        parts: texts, labels, or what holds them.
+
+    Example:
+        >>> from keras_tx.cli.training_directory import checksum
+        >>> checksum(["a", "b"]) == checksum(["ab", ""])
+        False
+    """
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(json.dumps(part, default=int).encode() + b"\n")
+    return found.hexdigest()[:16]

@@ -22,6 +22,7 @@ from keras_tx.data.text_files import decode_text, existing_file
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 _OPENERS = ((b"\x1f\x8b", gzip.open), (b"\xfd7zXZ\0", lzma.open), (b"BZh", bz2.open))
 _DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+_DAMAGE += (RecursionError,)  # Of a tar archive whose headers lead to thousands of others.
 _CHUNK = 1 << 20
 # Text shrinks to a tenth, seldom to a fiftieth: what unpacks to much more was made to.
 _LARGEST_RATIO, _ALWAYS_FINE = 200, 256 << 20

@@ -149,5 +149,6 @@ def _discounts(counts: Counter) -> tuple[float, ...]:
         count - (count + 1) * once_share * often[count + 1] / often[count]
         for count in range(1, _LARGEST + 1)
     )
-    usable = all(0 <= discount <= count for count, discount in enumerate(found, 1))
+    # With a discount of 0 nothing might be left for what was never seen.
+    usable = all(0 < discount <= count for count, discount in enumerate(found, 1))
     return found if usable else _USUAL_DISCOUNTS

@@ -9,9 +9,19 @@ PROTOCOLS = ("detokenized", "moses_lowercased")
 
 
 def check_protocol(protocol: str) -> None:
-    """Raise a ValueError for a protocol that is none of `PROTOCOLS`."""
+    """Raise an error for a protocol that cannot be used, before anything is translated.
+
+    Args:
+        protocol: its name.
+
+    Raises:
+        ValueError: when it is none of `PROTOCOLS`.
+        ImportError: for `"moses_lowercased"` without the package `sacremoses`.
+    """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol expected one of {PROTOCOLS}. Received: protocol={protocol!r}")
+    if protocol == "moses_lowercased":
+        _moses()
 
 
 def moses_lowercased(texts: Sequence[str], language: str) -> list[str]:
@@ -39,6 +49,14 @@ def moses_lowercased(texts: Sequence[str], language: str) -> list[str]:
     Multimodal Machine Translation": the preprocessing `lc.norm.tok` of the data set; Koehn et
     al. 2007, "Moses".
     """
+    make_normalizer, make_tokenizer = _moses()
+    normalizer, tokenizer = make_normalizer(language), make_tokenizer(language)
+    normalized = (normalizer.normalize(text.lower()) for text in texts)
+    return [tokenizer.tokenize(text, return_str=True) for text in normalized]
+
+
+def _moses() -> tuple[type, type]:
+    """The classes that normalize punctuation, and that tokenize."""
     try:
         from sacremoses import MosesPunctNormalizer, MosesTokenizer
     except ImportError as error:
@@ -46,9 +64,7 @@ def moses_lowercased(texts: Sequence[str], language: str) -> list[str]:
             "the protocol 'moses_lowercased' expected the package sacremoses: "
             "pip install 'keras_tx[evaluation]'. Received: no such package"
         ) from error
-    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
-    normalized = (normalizer.normalize(text.lower()) for text in texts)
-    return [tokenizer.tokenize(text, return_str=True) for text in normalized]
+    return MosesPunctNormalizer, MosesTokenizer
 
 
 def moses_signature(language: str) -> str:

@@ -33,6 +33,30 @@ def sentence_case(texts: tf.Tensor) -> tf.Tensor:
     return tf.where(_in_capitals(texts), lowered, texts)
 
 
+def lower_case(texts: tf.Tensor) -> tf.Tensor:
+    r"""Texts in lower case, all of them: TensorFlow's own operation ends a text at a NUL.
+
+    Args:
+        texts: strings `(B,)`.
+
+    Returns:
+        Strings `(B,)`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from keras_tx.text.capitals import lower_case
+        >>> lower_case(tf.constant(["A\0B \u00c9t\u00e9"])).numpy()[0].decode()
+        'a\x00b \u00e9t\u00e9'
+    """
+    parts = tf.strings.split(texts, "\0")
+    lowered = tf.strings.lower(parts.flat_values, encoding="utf-8")
+    # An operation's attribute, such as a separator, ends at a NUL, too; a tensor's string does not.
+    ended = parts.with_flat_values(tf.strings.join([lowered, "\0"]))
+    joined = tf.strings.reduce_join(ended, axis=1)
+    sizes = tf.strings.length(joined) - 1
+    return tf.strings.substr(joined, tf.zeros_like(sizes), sizes)
+
+
 def without_capitals(texts: tf.Tensor, tokenizer: Tokenizer) -> tuple[tf.Tensor, tf.Tensor]:
     """Texts as a model can read them that has never read capitals.
 

@@ -20,6 +20,7 @@ from tensorflow_text.python.ops.sentencepiece_tokenizer import (
     gen_sentencepiece_tokenizer as sentencepiece_operations,
 )
 
+from keras_tx.text.capitals import lower_case
 from keras_tx.text.tokenizer import Tokenizer, in_chunks, training_texts, write_atomically
 
 ASSET_NAME = "sentencepiece.model"
@@ -179,8 +180,7 @@ class SentencePieceTokenizer(Tokenizer):
             )
         strings = [text.encode("utf-8", errors="surrogatepass") for text in texts]
         if self.lowercase:  # by the operation that lower-cases in the graph
-            strings = tf.strings.lower(tf.constant(strings, tf.string), encoding="utf-8")
-            strings = strings.numpy().tolist()
+            strings = lower_case(tf.constant(strings, tf.string)).numpy().tolist()
         if self._processor is None:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=self._model_proto)
         # One seed for all of the library; with several threads, chance would share out the texts.
@@ -218,7 +218,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         if self.lowercase:
-            strings = tf.strings.lower(strings, encoding="utf-8")
+            strings = lower_case(strings)
         return self.graph_resources.tokenize(strings)
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
@@ -232,7 +232,7 @@ class SentencePieceTokenizer(Tokenizer):
     def _training_lines(self, texts: Iterable[str]) -> Iterator[str]:
         for chunk in in_chunks(training_texts(texts), 4096):
             if self.lowercase:  # by the operation that will lower-case at run time
-                lowered = tf.strings.lower(tf.constant(chunk), encoding="utf-8").numpy()
+                lowered = lower_case(tf.constant(chunk)).numpy()
                 chunk = [text.decode("utf-8") for text in lowered]
             for text in chunk:
                 yield from filter(None, LINE_CUTS.split(text))

@@ -88,6 +88,7 @@ def test_no_input_gives_no_output(models, run):
         (["--batch-size", "0", "x"], 2, "0 is not in the range"),
         (["--threshold", "1.5", "x"], 2, "1.5 is not in the range"),
         (["--threshold", "nan", "x"], 2, "expected a number. Received: nan"),
+        (["--threshold", "0.9", "--explain", "x"], 2, "--explain or --threshold. Received: both"),
         (["--no-such-option", "x"], 2, "No such option"),
         (["--output", "no/such/folder/out", "x"], 1, "--output in an existing folder. Received"),
     ],

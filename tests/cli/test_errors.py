@@ -1,6 +1,9 @@
 """Errors: one line, no traceback, exit codes."""
 
 import errno
+import os
+import subprocess
+import sys
 
 import click
 import pytest
@@ -67,6 +70,28 @@ def test_an_interruption_has_its_own_code():
 def test_a_reader_that_left_is_no_error_to_speak_of():
     result = CliRunner().invoke(failing(BrokenPipeError(errno.EPIPE, "Broken pipe")), ["fail"])
     assert (result.exit_code, result.stderr) == (141, "")
+
+
+def test_help_for_a_full_disk(run_process):
+    for option in ("--help", "--version"):
+        with open("/dev/full", "wb") as full:
+            result = run_process(
+                option, stdout=full, stderr=subprocess.PIPE, capture_output=False, text=True
+            )
+        assert result.returncode == 1
+        assert result.stderr.startswith("Error: expected a file that can be read or written.")
+        assert result.stderr.count("\n") == 1
+
+
+def test_closed_streams_do_not_get_another_file(tmp_path):
+    program = "import os; from keras_tx.cli.errors import open_standard_streams as f; f(); f()\n"
+    program += "number = os.open('results', os.O_WRONLY | os.O_CREAT); assert number > 2, number\n"
+    program += "os.write(2, b'a message of a library')"
+    for closed in ("2>&-", "0<&- 2>&-", "0<&- 1>&- 2>&-", ""):
+        command = ["bash", "-c", f'"$0" -c "$1" {closed}', sys.executable, program]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        assert subprocess.run(command, cwd=tmp_path, env=environment).returncode == 0, closed
+        assert (tmp_path / "results").read_bytes() == b""
 
 
 def test_traceback_on_request():

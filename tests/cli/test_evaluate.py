@@ -1,8 +1,11 @@
 """`evaluate`: one JSON object."""
 
 import json
+import sys
 
 import pytest
+
+from keras_tx.models import Translator
 
 
 @pytest.fixture
@@ -59,6 +62,21 @@ def test_a_translator_by_the_papers_protocol(models, run, tmp_path):
     result = run("evaluate", "--model", "translator_en_fr", *arguments)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "tok:none" in json.loads(result.stdout)["bleu_signature"]
+
+
+def test_a_protocol_without_its_package(models, run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacremoses", None)  # what an absent package looks like
+
+    def translate(*arguments, **options):  # It must not begin.
+        raise AssertionError
+
+    monkeypatch.setattr(Translator, "translate", translate)
+    (tmp_path / "x.tsv").write_text("A dog.\tUn chien.\n")
+    arguments = ("--data", tmp_path / "x.tsv", "--protocol", "moses_lowercased")
+    result = run("evaluate", "--model", "translator_en_fr", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: the protocol 'moses_lowercased' expected the package")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

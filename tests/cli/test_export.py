@@ -157,6 +157,7 @@ def test_a_classifier_does_not(models, run, tmp_path):
         (["check-export", "."], "which has neither saved_model.pb"),
         (["check-export", "file"], "which is a file"),
         (["export", "--model", "sentiment_imdb", "--output", "file"], "expected a directory"),
+        (["export", "--model", "nothing", "--output", ""], "a directory. Received: --output ''"),
         (["export", "--model", "nothing", "--output", "new"], "Received: 'nothing'"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import keras
 
 import keras_tx
+from keras_tx.models import Backbone, RegionBackbone
 
 
 def test_a_classifier(models, run):
@@ -29,6 +30,22 @@ def test_a_translator(models, run):
     assert facts["decoding"] == dataclasses.asdict(decoding)
     assert facts["decoding"]["beam_size"] == decoding.beam_size
     assert facts["sequence_length"] == 16 and facts["network"]["embed_dim"] == 64
+
+
+def test_a_backbone(models, run, tmp_path):
+    tokenizer = keras_tx.load("translator_en_fr").tokenizer
+    for kind in (Backbone, RegionBackbone):
+        kind(tokenizer, embed_dim=8).save(tmp_path / "x.keras")
+        result = run("info", tmp_path / "x.keras")
+        assert (result.exit_code, result.stderr) == (0, "")
+        facts = json.loads(result.stdout)
+        assert facts["kind"] == kind.__name__ and "labels" not in facts
+        (tmp_path / "x.csv").write_text("text,label\nGood.,positive\n")
+        arguments = ("--model", tmp_path / "x.keras", "--data", tmp_path / "x.csv")
+        result = run("evaluate", *arguments)
+        expected = "expected a classifier or a translator. Received: a model that is a"
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"Error: {expected} {kind.__name__}\n"
 
 
 def test_no_model(models, run, tmp_path):

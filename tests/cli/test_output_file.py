@@ -62,3 +62,8 @@ def test_errors_come_before_the_work(tmp_path):
         target_of(str(tmp_path))
     with pytest.raises(FileNotFoundError, match="--output in an existing folder. Received"):
         target_of(str(tmp_path / "no" / "out"))
+
+
+def test_an_empty_name_is_not_the_working_directory():
+    with pytest.raises(ValueError, match="expected a file. Received: --output ''"), open_output(""):
+        raise AssertionError

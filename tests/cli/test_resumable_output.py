@@ -184,3 +184,41 @@ def test_whole_lines_in_blocks_of_any_size(tmp_path, monkeypatch):
         monkeypatch.setattr(resumable_output, "BLOCK_BYTES", size)
         with open(tmp_path / "file", "rb") as stream:
             assert whole_lines(stream) == (3, 11)
+
+
+def test_another_input_does_not_go_on(path):
+    def run(lines, resume=False, stop_after=None):
+        output = ResumableOutput(str(path), resume, lambda: SETTINGS)
+        with output.open() as (stream, done):
+            for number, line in enumerate(lines):
+                output.check_read([line])
+                if number < done:
+                    continue
+                stream.write(line.encode() + b"\n")
+                stream.flush()
+                output.keep_read()
+                if number + 1 == stop_after:
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(["a", "b", "c", "d"], stop_after=3)
+    for other in (["a", "x", "c", "d"], ["a", "b", "cd"]):
+        with pytest.raises(ValueError, match="differs in the first 3 lines .to start anew, remove"):
+            run(other, resume=True)
+        assert (path.parent / "out.txt.part").read_bytes() == b"a\nb\nc\n"
+    run(["a", "b", "c", "y"], resume=True)  # What comes after has not been read yet.
+    assert path.read_bytes() == b"a\nb\nc\ny\n" and names(path) == ["out.txt"]
+
+
+def test_what_is_no_part_is_not_touched(path):
+    part = path.parent / "out.txt.part"
+    part.write_text("notes without a line feed")
+    for resume in (False, True):
+        with pytest.raises(FileExistsError, match="to be of a stopped run"), opened(path, resume):
+            pass
+        assert part.read_text() == "notes without a line feed"
+    part.unlink()
+    part.symlink_to(path.parent / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"), opened(path):
+        pass
+    assert names(path) == ["out.txt.part"]

@@ -32,6 +32,7 @@ def test_files_are_written_and_printed(base, run, tmp_path):
         (["--stable", "model"], 2, "expected NAME=VERSION. Received: 'model'"),
         (["--stable", "model=7"], 1, "stable expected a version of model, of [1, 2]"),
         (["--cpus", "0"], 2, "--cpus"),
+        (["--output", ""], 1, "expected a directory. Received: --output ''"),
     ],
 )
 def test_errors_are_one_line(base, run, tmp_path, arguments, code, message):

@@ -128,3 +128,15 @@ def test_texts_without_labels_and_a_shift_count(run, tmp_path):
     result = run("train", "classifier", *data, *others, "--multi-label", *bad)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "expected --unlabelled or --multi-label. Received: both" in result.stderr
+
+
+def test_other_labels_do_not_go_on(run, tmp_path):
+    for name, labels in (("a.csv", ("art", "law")), ("b.csv", ("zoo", "law"))):
+        rows = [f"{label},number {n}{label[1]}" for n in range(9) for label in labels]
+        (tmp_path / name).write_text("\n".join(["label,text", *rows]))
+    arguments = ("train", "classifier", "--preset", "tiny", "--output", tmp_path / "out")
+    assert run(*arguments, *QUICK, "--data", tmp_path / "a.csv").exit_code == 0
+    result = run(*arguments, *QUICK, "--data", tmp_path / "b.csv", "--resume")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the labels of the stopped training: ['art', 'law']. Received: ['law'" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -35,3 +35,23 @@ def test_a_translator_learns_and_goes_on_after_a_stop(run, tmp_path):
             weights.visit(names.append)
     assert any("decoder" in name for name in names)
     assert not [name for name in names if "optimizer" in name]
+
+
+def test_other_sentences_or_another_seed_do_not_go_on(run, tmp_path):
+    pairs = [(f"a dog {n}", f"un chien {n}") for n in range(12)]
+    for name, some in (("a.tsv", pairs), ("b.tsv", pairs[::-1])):
+        (tmp_path / name).write_text("".join(f"{one}\t{other}\n" for one, other in some))
+    arguments = ("train", "translator", "--output", tmp_path / "out", "--preset", "tiny")
+    arguments = (*arguments, "--vocabulary-size", 290, "--epochs", 1)
+    first = run(*arguments, "--train", tmp_path / "a.tsv")
+    assert first.exit_code == 0, first.output
+    (tmp_path / "out" / "out.keras").unlink()  # Stopped, as it were.
+    for changed, message in (
+        (("--train", tmp_path / "a.tsv", "--seed", 7), "the seed of the stopped training: 0"),
+        (("--train", tmp_path / "b.tsv"), "the sentences (their checksum) of the stopped training"),
+    ):
+        result = run(*arguments, *changed, "--resume")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"expected {message}" in result.stderr and result.stderr.count("\n") == 1
+        assert not (tmp_path / "out" / "out.keras").exists()
+    assert run(*arguments, "--train", tmp_path / "a.tsv", "--resume").exit_code == 0

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from keras_tx.cli.training_directory import TrainingDirectory
+from keras_tx.cli.training_directory import TrainingDirectory, checksum
 from keras_tx.text import SentencePieceTokenizer
 
 
 @pytest.mark.parametrize("name", ["out.keras", "state.npz"])
 def test_what_is_there_is_not_lost_unless_asked(tmp_path, name):
     path = tmp_path / "out"
-    TrainingDirectory(str(path)).prepare()
+    TrainingDirectory(str(path)).prepare({})
     TrainingDirectory(str(path))  # An empty directory is as good as none.
     (path / name).write_text("")
     with pytest.raises(FileExistsError, match=f"--resume or --overwrite. Received: .*{name}"):
@@ -39,7 +39,7 @@ def test_the_model_has_the_directory_s_name(tmp_path, monkeypatch):
 def test_a_resumed_training_has_the_same_tokenizer(tmp_path):
     path = tmp_path / "out"
     first = TrainingDirectory(str(path))
-    first.prepare()
+    first.prepare({})
     fitted = first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
     again = TrainingDirectory(str(path), resume=True)
     same = again.tokenizer(SentencePieceTokenizer("bpe", 280), lambda: ["other words"])
@@ -47,6 +47,44 @@ def test_a_resumed_training_has_the_same_tokenizer(tmp_path):
     new = TrainingDirectory(str(path), overwrite=True)
     other = new.tokenizer(SentencePieceTokenizer("bpe", 280), lambda: ["other words"])
     assert other.vocabulary != fitted.vocabulary
+
+
+def test_a_new_training_leaves_nothing_for_a_resume_to_mix_up(tmp_path):
+    # Stopped before its first checkpoint: the old one would go on with the new tokenizer.
+    first = TrainingDirectory(str(tmp_path))
+    first.prepare({"seed": 0})
+    first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
+    (tmp_path / "state.npz").write_text("")
+    TrainingDirectory(str(tmp_path), resume=True).prepare({"seed": 0})
+    assert (tmp_path / "state.npz").exists() and (tmp_path / "tokenizer").is_dir()
+    TrainingDirectory(str(tmp_path), overwrite=True).prepare({"seed": 1})
+    assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
+    TrainingDirectory(str(tmp_path), resume=True).prepare({"seed": 2})  # Begins: nothing is there.
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b"\xff", None])
+def test_a_training_goes_on_with_its_own_settings_alone(tmp_path, record):
+    TrainingDirectory(str(tmp_path)).prepare({"labels": ["é", "\udce9"], "seed": 1})
+    (tmp_path / "state.npz").write_text("")
+    again = TrainingDirectory(str(tmp_path), resume=True)
+    again.prepare({"labels": ["é", "\udce9"], "seed": 1})
+    message = r"the seed of the stopped training: 1\. Received: 2 \(--overwrite starts anew\)"
+    with pytest.raises(ValueError, match=message):
+        again.prepare({"labels": ["é", "\udce9"], "seed": 2})
+    if record is None:  # Of an earlier version, which wrote none.
+        (tmp_path / "settings.json").unlink()
+        again.prepare({"seed": 2})
+        return
+    (tmp_path / "settings.json").write_bytes(record)
+    with pytest.raises(ValueError, match="the settings of the stopped training. Rec.*none"):
+        again.prepare({"seed": 2})
+
+
+def test_a_checksum_is_of_all_parts_in_order():
+    parts = [["a", "b"], [0, 1], ["c\udce9"], [(0, 1), ()]]
+    assert checksum(parts) == checksum(parts)
+    for other in (parts[:3], [["a", "bc"], *parts[1:]], parts[::-1], [["a b"], *parts[1:]]):
+        assert checksum(other) != checksum(parts)
 
 
 def test_metrics(tmp_path):

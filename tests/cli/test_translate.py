@@ -141,6 +141,14 @@ def test_a_killed_run_goes_on_without_loss_or_duplicate(models, run, tmp_path):
     assert os.listdir(tmp_path) == ["out"]
 
 
+def test_a_name_that_is_not_utf_8(models, run, tmp_path):
+    source, output = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt"), tmp_path / "out"
+    with open(source, "wb") as file:
+        file.write(b"one\n")
+    result = run("translate", "--input", os.fsdecode(source), "--output", output)
+    assert (result.exit_code, result.stderr) == (0, "") and output.read_bytes().count(b"\n") == 1
+
+
 def test_an_interrupted_run_says_how_to_go_on(models, run, tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     os.mkfifo(source)
@@ -182,6 +190,7 @@ def test_an_interrupted_run_says_how_to_go_on(models, run, tmp_path):
     [
         (["--model", "sentiment_imdb", "x"], "expected a Translator. Received: --model"),
         (["--model", "nothing", "x"], "'translator_en_fr']. Received: 'nothing'"),
+        (["--output", ""], "expected a file. Received: --output ''"),
     ],
 )
 def test_errors_are_one_line(models, run, arguments, message):

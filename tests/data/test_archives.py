@@ -88,6 +88,14 @@ def test_a_cut_between_two_members_is_an_error(tmp_path):
         everything(tmp_path / "a.tar")
 
 
+def test_headers_that_lead_to_thousands_of_others(tmp_path):
+    header = tarfile.TarInfo("x")
+    header.type = tarfile.XHDTYPE
+    (tmp_path / "a.tar").write_bytes(header.tobuf() * 3000)
+    with pytest.raises(ValueError, match="a.tar"):
+        everything(tmp_path / "a.tar")
+
+
 def test_errors_of_the_caller_are_not_the_archive_s(tmp_path):
     with pytest.raises(ValueError, match="^mine$"):
         for _ in read_tar_members(make_tar(tmp_path / "a.tar", "w:gz"), lambda name: True):

@@ -118,6 +118,13 @@ def test_fitting_again_forgets(texts):
     )
 
 
+def test_what_was_never_seen_has_a_chance():
+    # By the formula, n-grams of three and more would give nothing up: a discount of 0.
+    model = NGramLanguageModel(2).fit(["a e a a", "a f", "e", "e", "a b", "f", "d", "a g f"])
+    pairs = [f"{one} {other}" for one in "abcdefgh" for other in "abcdefgh"]
+    assert np.all(np.isfinite(model.log_probabilities(pairs)))
+
+
 def test_errors():
     with pytest.raises(ValueError, match="order expected a positive integer. Received: order=0"):
         NGramLanguageModel(0)

@@ -95,6 +95,14 @@ def test_same_texts_same_model(tokenizer):
     assert twin.model_proto == tokenizer.model_proto
 
 
+def test_lowercase_loses_nothing():
+    tokenizer = SentencePieceTokenizer("bpe", 320, lowercase=True).fit(["A cat\0B boat"] * 3)
+    texts = ["A\0B cat", "\0", "\0\0É", "a\0", "", *HARD_TEXTS]
+    assert there_and_back(tokenizer, texts) == [text.lower() for text in texts]
+    assert "boat" in "".join(tokenizer.vocabulary)
+    assert tokenizer.sample(texts, 0.0, seed=1) == tokenizer.tokenize(texts).to_list()
+
+
 def test_lowercase_is_unicode_and_the_same_in_training():
     tokenizer = SentencePieceTokenizer("bpe", 320, lowercase=True).fit(["ÉCOLE ÉTÉ École"] * 3)
     assert there_and_back(tokenizer, ["École ÉTÉ"]) == ["école été"]
