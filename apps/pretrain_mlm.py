@@ -61,11 +61,12 @@ def review_texts(data: pathlib.Path) -> tuple[list[str], list[str]]:
 
 
 def fitted_tokenizer(
-    texts: list[str], size: int, directory: pathlib.Path
+    texts: list[str], size: int, directory: pathlib.Path, resume: bool
 ) -> SentencePieceTokenizer:
-    """The subword vocabulary; that of the stopped run if there is one."""
+    """The subword vocabulary; that of the stopped run when it goes on."""
     tokenizer = SentencePieceTokenizer("unigram", vocabulary_size=size)
-    tokenizer.load_assets(str(directory))
+    if resume:
+        tokenizer.load_assets(str(directory))
     if not tokenizer.is_fitted:
         # A quarter of the reviews holds all frequent words, and keeps the training short.
         tokenizer.fit(texts[::4])
@@ -77,7 +78,9 @@ def fitted_tokenizer(
 def main() -> None:
     arguments = options()
     train, validation = review_texts(arguments.data or download("imdb"))
-    tokenizer = fitted_tokenizer(train, arguments.vocabulary_size, arguments.output / "tokenizer")
+    tokenizer = fitted_tokenizer(
+        train, arguments.vocabulary_size, arguments.output / "tokenizer", arguments.resume
+    )
     sizes = ("embed_dim", "dense_dim", "num_heads", "num_layers")
     changes = {name: getattr(arguments, name) for name in sizes if getattr(arguments, name)}
     keras.utils.set_random_seed(arguments.seed)

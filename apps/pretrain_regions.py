@@ -56,7 +56,8 @@ def fitted_tokenizer(arguments: argparse.Namespace, texts: list[str]) -> Sentenc
         return keras_tx.load(arguments.tokenizer_of).tokenizer
     directory = arguments.output / "tokenizer"
     tokenizer = SentencePieceTokenizer("unigram", vocabulary_size=arguments.vocabulary_size)
-    tokenizer.load_assets(str(directory))
+    if arguments.resume:
+        tokenizer.load_assets(str(directory))
     if not tokenizer.is_fitted:
         # A quarter of the reviews holds all frequent words, and keeps the training short.
         tokenizer.fit(texts[::4])

@@ -118,7 +118,8 @@ def new_translator(arguments: argparse.Namespace, train: SentencePairs) -> Trans
         )
     directory = arguments.output / "tokenizer"
     tokenizer = SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size)
-    tokenizer.load_assets(str(directory))  # That of the stopped run, if there is one.
+    if arguments.resume:
+        tokenizer.load_assets(str(directory))  # That of the stopped run, if there is one.
     if not tokenizer.is_fitted:
         tokenizer.fit([*train.sources, *train.targets])
         directory.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,13 @@ from keras_tx.models import SentimentClassifier
 from keras_tx.text import SentencePieceTokenizer
 
 
-def fitted_tokenizer(texts: list[str], directory: pathlib.Path) -> SentencePieceTokenizer:
-    """The subword vocabulary; that of the stopped run if there is one."""
+def fitted_tokenizer(
+    texts: list[str], directory: pathlib.Path, resume: bool
+) -> SentencePieceTokenizer:
+    """The subword vocabulary; that of the stopped run when it goes on."""
     tokenizer = SentencePieceTokenizer("unigram", vocabulary_size=16000)
-    tokenizer.load_assets(str(directory))
+    if resume:
+        tokenizer.load_assets(str(directory))
     if not tokenizer.is_fitted:
         # Half of the reviews hold all frequent words, and keep the training short.
         tokenizer.fit(texts[::2])
@@ -48,7 +51,7 @@ def main() -> None:
 
     reviews = read_imdb(arguments.data or download("imdb"), split="train")
     train, held_out = split_labelled(reviews, 5000, seed=0)
-    tokenizer = fitted_tokenizer(train.texts, arguments.output / "tokenizer")
+    tokenizer = fitted_tokenizer(train.texts, arguments.output / "tokenizer", arguments.resume)
     keras.utils.set_random_seed(0)
     # Room for the 4 million different n-grams of the reviews, in 8 MB.
     classifier = SentimentClassifier.from_preset("small", tokenizer, ngram_buckets=2**22)

@@ -85,7 +85,7 @@ def options() -> argparse.Namespace:
 def fitted_tokenizers(
     train: SentencePairs, arguments: argparse.Namespace
 ) -> dict[str, SentencePieceTokenizer]:
-    """The joint subword vocabulary, or each language's; those of the stopped run if there are."""
+    """The joint subword vocabulary, or each language's; those of a stopped run that goes on."""
     texts = {"tokenizer": [*train.sources, *train.targets]}
     if arguments.separate_vocabularies:
         texts = {"tokenizer": train.sources, "target_tokenizer": train.targets}
@@ -93,7 +93,8 @@ def fitted_tokenizers(
     for name, sentences in texts.items():
         directory = arguments.output / name
         tokenizers[name] = SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size)
-        tokenizers[name].load_assets(str(directory))
+        if arguments.resume:
+            tokenizers[name].load_assets(str(directory))
         if not tokenizers[name].is_fitted:
             tokenizers[name].fit(sentences)
             directory.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,8 @@ class Recipe:
         left = self.arguments.minutes - (time.monotonic() - self.started) / 60
         settings = Settings(
             steps=arguments[f"{kind}_steps"],
-            minutes=min(arguments[f"{kind}_minutes"], left),
+            # Even when all is used up there is a limit: a step, so that there are weights.
+            minutes=max(min(arguments[f"{kind}_minutes"], left), 1e-6),
             learning_rate=arguments[f"{kind}_learning_rate"],
             tokens_per_batch=self.arguments.tokens_per_batch,
             steps_per_round=self.arguments.steps_per_round,

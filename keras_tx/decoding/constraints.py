@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ class MinimumLength(Constraint):
     """
 
     def __init__(self, end_id: int, length: Any) -> None:
-        one_for_all = isinstance(length, int)
+        one_for_all = isinstance(length, numbers.Integral)
         super().__init__(() if one_for_all else ops.cast(length, "int32"))
         self.end_id = end_id
         self.length = length if one_for_all else None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from keras_tx.decoding.constraints import Constraint
+from keras_tx.decoding.constraints import FORBIDDEN, Constraint
 from keras_tx.decoding.token_loop import DecodedTokens, Step, decode_tokens
+
+LOWEST_TEMPERATURE = 1e-6  # At lower ones nothing but the best token has a chance either.
 
 
 def sample_tokens(
@@ -47,7 +50,7 @@ def sample_tokens(
     check_sampling(temperature, top_k, top_p)
     size = logits.shape[-1]
     # Most probable first: the nucleus is then a beginning of the row.
-    ordered, ids = ops.top_k(logits / temperature, k=min(top_k or size, size))  # (B, k)
+    ordered, ids = ops.top_k(_tempered(logits, temperature), k=min(top_k or size, size))  # (B, k)
     probabilities = ops.softmax(ordered, axis=-1)
     cumulative = ops.cumsum(probabilities, axis=-1)
     if top_p is not None:
@@ -60,6 +63,14 @@ def sample_tokens(
     last = ops.sum(ops.cast(probabilities > 0, "int32"), axis=-1) - 1
     place = ops.minimum(place, last)
     return ops.take_along_axis(ids, place[:, None], axis=-1)[:, 0]
+
+
+def _tempered(logits: Any, temperature: float) -> Any:
+    """Logits by a temperature: at any one, the best is finite and what is forbidden stays so."""
+    best = ops.max(logits, axis=-1, keepdims=True)
+    tempered = (logits - best) / max(temperature, LOWEST_TEMPERATURE)
+    forbidden = ops.logical_and(logits <= FORBIDDEN / 2, best > FORBIDDEN / 2)
+    return ops.where(forbidden, FORBIDDEN, tempered)
 
 
 def sampling_search(
@@ -138,9 +149,9 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
         >>> from keras_tx.decoding import check_sampling
         >>> check_sampling(temperature=0.7, top_k=None, top_p=1.0)
     """
-    if not temperature > 0:
+    if not 0 < temperature < math.inf:
         raise ValueError(
-            f"temperature expected a number above 0. Received: temperature={temperature!r}"
+            f"temperature expected a finite number above 0. Received: temperature={temperature!r}"
         )
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k expected a positive integer. Received: top_k={top_k!r}")

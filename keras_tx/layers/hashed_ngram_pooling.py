@@ -64,7 +64,8 @@ class HashedNGramPooling(keras.layers.Layer):
         embeddings_dtype: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Ids may come as floats (an Input's default); half precision would change them.
+        super().__init__(autocast=False, **kwargs)
         self.num_buckets = positive_integer("num_buckets", num_buckets)
         self.output_dim = positive_integer("output_dim", output_dim)
         self.orders = [positive_integer("orders", order) for order in orders]

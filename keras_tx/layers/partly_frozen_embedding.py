@@ -75,8 +75,8 @@ class PartlyFrozenEmbedding(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        tables = (self.frozen, self.trained)
-        vectors = [ops.take(ops.convert_to_tensor(table), inputs, axis=0) for table in tables]
+        tables, ids = (self.frozen, self.trained), ops.cast(inputs, "int32")
+        vectors = [ops.take(ops.convert_to_tensor(table), ids, axis=0) for table in tables]
         return ops.concatenate([ops.cast(part, self.compute_dtype) for part in vectors], axis=-1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:

@@ -106,13 +106,20 @@ class PositionalEmbedding(keras.layers.Layer):
 
     def call(self, inputs: Any, start_index: Any = 0, reverse: bool = False) -> Any:
         if reverse:
-            table = ops.cast(self.token_embeddings.embeddings, self.compute_dtype)
+            table = ops.cast(self._token_table(), self.compute_dtype)
             rows = ops.reshape(ops.cast(inputs, self.compute_dtype), (-1, self.output_dim))
             logits = ops.matmul(rows, ops.transpose(table))
             return ops.reshape(logits, (*ops.shape(inputs)[:-1], self.input_dim))
         self._check_length(inputs.shape[1], start_index)
         vectors = self.token_vectors(inputs)
         return vectors + self.position_vectors(ops.shape(inputs)[1], start_index)
+
+    def _token_table(self) -> Any:
+        """All tokens' vectors `(N, D)`, as the tied output projection needs them."""
+        if getattr(self.token_embeddings, "quantization_mode", None):
+            # What Keras' `quantize` leaves has scales of its own: looked up, it has them.
+            return self.token_embeddings(ops.arange(self.input_dim))
+        return self.token_embeddings.embeddings
 
     def token_vectors(self, ids: Any) -> Any:
         """The vectors of ids `(…)` without their positions, `(…, D)`."""
@@ -135,6 +142,14 @@ class PositionalEmbedding(keras.layers.Layer):
                 f"Layer {self.name!r} expected at most sequence_length={self.sequence_length} "
                 f"positions. Received: {start + length}"
             )
+
+    def compute_output_shape(self, inputs_shape: tuple, *others: Any, **more: Any) -> tuple:
+        """The shape of the vectors of ids, for what wraps the layer."""
+        return (*inputs_shape, self.output_dim)
+
+    def compute_output_spec(self, *arguments: Any, **options: Any) -> Any:
+        # Traced, not made of the shape above: with `reverse` it is another one.
+        return keras.Operation.compute_output_spec(self, *arguments, **options)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         # Inputs of rank 3 are hidden states on their way to the vocabulary: their mask

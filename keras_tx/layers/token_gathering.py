@@ -34,12 +34,12 @@ class TokenGathering(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Half precision would change positions.
         self.supports_masking = True
         self.built = True
 
     def call(self, vectors: Any, positions: Any) -> Any:
-        size = vectors.shape[-1]
+        vectors, size = ops.cast(vectors, self.compute_dtype), vectors.shape[-1]
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
         # Whole rows of one table: picking along an axis would pick each number by itself.
         starts = ops.arange(batch, dtype="int32")[:, None] * length

@@ -65,6 +65,14 @@ class TransformerBlock(keras.layers.Layer):
                 f"Received: shape {tuple(shape)}"
             )
 
+    def compute_output_shape(self, inputs_shape: tuple, *others: Any, **more: Any) -> tuple:
+        """The shape of the vectors, for what wraps the layer; scores and cache have others."""
+        return inputs_shape
+
+    def compute_output_spec(self, *arguments: Any, **options: Any) -> Any:
+        # Traced, not made of the shape above: there may be scores and a cache, too.
+        return keras.Operation.compute_output_spec(self, *arguments, **options)
+
     def _build_attention(
         self, name: str, query_shape: tuple, value_shape: tuple | None = None
     ) -> MultiHeadAttention:

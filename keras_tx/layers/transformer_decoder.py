@@ -149,6 +149,11 @@ class TransformerDecoder(TransformerBlock):
 
         `source` `(B, Ts, Ds)` is projected once.
         """
+        if not self.built:
+            raise ValueError(
+                f"Layer {self.name!r} expected to be built before its cache: call it, or build it. "
+                "Received: a layer that is not"
+            )
         self._check_source(source, cache=None)
         cache = {"target": self.self_attention.empty_cache(batch_size, length)}
         if self.has_source:

@@ -89,7 +89,7 @@ def weigh_branches(
     weights = fit_score_weights(scores, labels, example_weights=counts)
     for layer, weight in ((logits, weights[0]), (ngrams, weights[1])):
         layer.set_weights([values * weight.astype(values.dtype) for values in layer.get_weights()])
-    _set_temperature(classifier, 1.0)
+    classifier.temperature = 1.0
     joined = np.einsum("nsc,s->nc", scores, weights)
     return {
         "val_accuracy": _accuracy(joined, labels),
@@ -130,7 +130,7 @@ def fit_temperature(
     scores, labels = _scores(classifier, classifier.network, validation, tokens_per_batch)
     counts = example_weights(labels, classifier.labels, class_weights)
     (factor,) = fit_score_weights(scores, labels, example_weights=counts)
-    _set_temperature(classifier, 1 / float(np.clip(factor, LOWEST_FACTOR, HIGHEST_FACTOR)))
+    classifier.temperature = 1 / float(np.clip(factor, LOWEST_FACTOR, HIGHEST_FACTOR))
     return classifier.temperature
 
 
@@ -183,12 +183,6 @@ def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
         return float(np.mean(np.logaddexp(0, logits) - labels * logits))
     rows = np.arange(len(labels))
     return float(np.mean(np.logaddexp.reduce(logits, axis=1) - logits[rows, labels]))
-
-
-def _set_temperature(classifier: TextClassifier, temperature: float) -> None:
-    classifier.temperature = temperature
-    classifier._forget_graphs()
-    classifier.origin = None
 
 
 def _buckets(sequences: TokenSequences, layer: Any) -> TokenSequences:

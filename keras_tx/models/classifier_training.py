@@ -41,7 +41,7 @@ def fit_classifier(
     train: LabelledTexts | MultiLabelledTexts,
     validation: LabelledTexts | MultiLabelledTexts,
     *,
-    epochs: int = 5,
+    epochs: float = 5,
     tokens_per_batch: int = 8192,
     learning_rate: float = 1e-3,
     warmup_steps: int = 200,
@@ -111,16 +111,14 @@ def fit_classifier(
     """
     train, validation = (checked_examples(classifier, part) for part in (train, validation))
     _check_adversarial(classifier, adversarial, r_drop, unlabelled)
-    if classifier.has_ngrams:
-        fit_ngrams(classifier, train, cost=ngram_cost, seed=seed, class_weights=class_weights)
-    keras.utils.set_random_seed(seed)
+    classifier._check_training(precision)
     training = LabelledBatches(train, classifier.pack_for_encoders, tokens_per_batch, seed)
     held_out = LabelledBatches(validation, classifier.pack_for_encoders, 2 * tokens_per_batch)
     for batches in (training, held_out):  # What is best is told by the loss that is trained on.
         batches.weights = example_weights(batches.labels, classifier.labels, class_weights)
-    steps = epochs * len(training)
+    steps = round(epochs * len(training))
     # In a short training the average must not reach back to its beginning.
-    momentum = min(0.995, max(0.0, 1 - 10 / steps))
+    momentum = min(0.995, max(0.0, 1 - 10 / max(steps, 1)))
     settings = {"average": "ema", "ema_momentum": momentum, **options}
     options = TrainingOptions(
         total_steps=steps,
@@ -128,6 +126,9 @@ def fit_classifier(
         **settings,
     )
     loss, accuracy = _loss(classifier, label_smoothing, r_drop)
+    if classifier.has_ngrams:  # The model changes only now, when all arguments are known to fit.
+        fit_ngrams(classifier, train, cost=ngram_cost, seed=seed, class_weights=class_weights)
+    keras.utils.set_random_seed(seed)
 
     def stream(step: int) -> Any:
         return inputs_twice(training.dataset(step)) if r_drop else training.dataset(step)

@@ -29,8 +29,8 @@ class DecodingOptions:
         max_length: the most tokens of a translation, its end included. Default:
             `sequence_length`.
         max_length_ratio, max_length_offset: the most tokens too, by those of the source:
-            `ratio · source + offset`. Default 2 and 10: a translation is seldom twice as
-            long, and a model that repeats itself comes to an end.
+            `ratio · source + offset`, and those of a prefix. Default 2 and 10: a translation is
+            seldom twice as long, and a model that repeats itself comes to an end.
         no_repeat_ngram_size: no n-gram of this size comes twice in a translation. Default
             0: no such rule.
         suppress_unknown: never write the unknown token. Default `True`.

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_tx.layers.transformer_block import TransformerBlock
 from keras_tx.layers.validation import positive_integer
+from keras_tx.models.computing_precision import require_whole_weights
 from keras_tx.models.ensemble_network import require_single
 from keras_tx.models.translator import Translator
 
@@ -49,6 +50,7 @@ def deeper_translator(
     Progressively Stacking".
     """
     require_single(translator.network)
+    require_whole_weights(translator.network, "deeper_translator")
     counts = {stack: _count(translator.network, stack) for stack in ("encoder", "decoder")}
     sizes = {}
     for stack, wanted in (("encoder", num_encoder_layers), ("decoder", num_decoder_layers)):

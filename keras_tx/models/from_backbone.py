@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_tx.models.computing_precision import require_whole_weights
 from keras_tx.models.encoder_network import encoder_settings
 from keras_tx.models.region_encoder import RegionEncoder
 
@@ -59,6 +60,8 @@ def classifier_from_backbone(
     Classification"; Devlin et al. 2019, "BERT".
     """
     arguments = getattr(backbone, "network_arguments", None)
+    if isinstance(getattr(backbone, "network", None), keras.Model):
+        require_whole_weights(backbone.network, "from_backbone")
     if arguments is not None and not arguments.get("encoder") and hasattr(backbone, "labels"):
         return _from_classifier(kind, backbone, sequence_length, changes)
     if isinstance(getattr(backbone, "encoder", None), RegionEncoder):

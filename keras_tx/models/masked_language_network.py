@@ -26,7 +26,8 @@ def masked_language_network(encoder: keras.Model, dtype: Any = None) -> keras.Mo
     Returns:
         A model from `[ids (B, T), positions (B, P)]` to logits `(B, P, N)`. Its layers are
         named `encoder` (a `WindowedEncoder`), `masked_tokens`, `transform`,
-        `transform_norm`, that of the token table, and `vocabulary_bias`.
+        `transform_norm`, that of the token table, and `vocabulary_bias`. It is for training: a
+        file of it would hold the token table twice, so save its `Backbone`, or the encoder.
 
     Raises:
         ValueError: when the encoder's token table has no reverse.

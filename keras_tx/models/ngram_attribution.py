@@ -36,10 +36,12 @@ def ngram_attributions(
     vectors = tf.gather(
         tf.convert_to_tensor(layer.embeddings), tf.minimum(flat, layer.num_buckets - 1)
     )
-    scores = _of_target(tf.cast(vectors, tf.float32), target[:, None]) * share
+    # One column for two labels is half the difference of their logits.
+    halves = layer.output_dim < network.output_shape[-1]
+    scores = _of_target(tf.cast(vectors, tf.float32), target[:, None], halves) * share
     scores = tf.reshape(scores * tf.math.rsqrt(count), tf.shape(buckets))
     bias = tf.broadcast_to(tf.cast(layer.bias, tf.float32), [rows, layer.output_dim])
-    attributions, rest = tf.zeros(tf.shape(ids)), _of_target(bias, target)
+    attributions, rest = tf.zeros(tf.shape(ids)), _of_target(bias, target, halves)
     counts = tf.cast(is_text, tf.float32)
     for place, order in enumerate(sorted(set(layer.orders))):
         covered = tf.add_n([_earlier(counts, shift) for shift in range(order)])
@@ -49,9 +51,9 @@ def ngram_attributions(
     return attributions, rest
 
 
-def _of_target(scores: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+def _of_target(scores: tf.Tensor, target: tf.Tensor, halves: bool) -> tf.Tensor:
     """Scores `(…, C)` to those of the label, `(…)`."""
-    if scores.shape[-1] == 1:  # Half the difference of two logits.
+    if halves:
         return scores[..., 0] * (tf.cast(target, tf.float32) - 0.5)
     return tf.reduce_sum(scores * tf.one_hot(target, scores.shape[-1]), axis=-1)
 

@@ -107,8 +107,18 @@ class RegionEncoder(keras.Model):
         }
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings}
+        return {
+            "name": self.name,
+            **self.settings,
+            "dtype": self.token_embedding.dtype_policy.name,
+            "trainable": self.trainable,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RegionEncoder:
-        return cls(**config)
+        config = dict(config)
+        trainable = config.pop("trainable", True)
+        encoder = cls(**config)
+        if not trainable:  # To say that it is would also be said to parts that never are.
+            encoder.trainable = False
+        return encoder

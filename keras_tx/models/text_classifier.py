@@ -78,14 +78,10 @@ class TextClassifier(TextModel):
                 f"labels expected {'one' if multi_label else 'two'} or more different names. "
                 f"Received: labels={labels!r}"
             )
-        if not 0 < temperature < math.inf:
-            raise ValueError(
-                f"temperature expected a positive number. Received: temperature={temperature!r}"
-            )
         self.tokenizer = tokenizer
         self.labels = tuple(labels)
         self.multi_label = multi_label
-        self.temperature = float(temperature)
+        self.temperature = temperature
         self.sequence_length = sequence_length
         self.ngram_sequence_length = ngram_sequence_length
         self.vocabulary_size = vocabulary_size or tokenizer.vocabulary_size
@@ -98,6 +94,21 @@ class TextClassifier(TextModel):
     def from_preset(cls, preset: str, tokenizer: Tokenizer, **changes: Any) -> TextClassifier:
         """A classifier with the arguments of a preset (`"tiny"`, `"small"`, `"book"`)."""
         return cls(tokenizer, **preset_arguments(CLASSIFIER_PRESETS, preset, changes))
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by before they become probabilities."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        if not 0 < value < math.inf:
+            raise ValueError(
+                f"temperature expected a positive number. Received: temperature={value!r}"
+            )
+        self._temperature = float(value)
+        self._forget_graphs()  # They hold the former one.
+        self.origin = None
 
     @property
     def has_ngrams(self) -> bool:

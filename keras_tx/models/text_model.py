@@ -88,6 +88,16 @@ class TextModel(keras.Model, abc.ABC):
         """The network's logits for token ids."""
         return self.network(inputs, training=training)
 
+    def set_weights(self, weights: Any) -> None:
+        """Keras' own method; the model is then no longer that of a file."""
+        super().set_weights(weights)
+        self.origin = None
+
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        """Keras' own method; the model is then no longer that of a file."""
+        super().load_weights(filepath, **kwargs)
+        self.origin = None
+
     def save(
         self,
         path: str | os.PathLike,
@@ -201,17 +211,21 @@ class TextModel(keras.Model, abc.ABC):
         The twin may compute in another precision, and takes optimizer and loss, so that
         neither ends up in the saved file.
         """
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
-            )
-        require_whole_weights(self.network, "training")
+        self._check_training(precision)
         part, twin = self._trained_part(precision)
         twin.set_weights(part.get_weights())
         yield twin
         part.set_weights(twin.get_weights())
         self.origin = None
         self._forget_graphs()
+
+    def _check_training(self, precision: str) -> None:
+        """Raise unless the model can be trained in a precision."""
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
+            )
+        require_whole_weights(self.network, "training")
 
     def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
         """What of the network gradients train, and a new network of the same weights for it."""

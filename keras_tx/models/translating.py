@@ -128,6 +128,11 @@ class TranslationMethods:
             raise ValueError(f"n_best expected a positive integer. Received: n_best={n_best!r}")
         options = self._decoding(decoding)
         options = dataclasses.replace(options, beam_size=max(options.beam_size, n_best))
+        if options.temperature is not None and options.beam_size == 1:
+            raise ValueError(
+                "translate_n_best expected a search, which is without temperature. Received: "
+                f"temperature={options.temperature!r} with a beam of 1"
+            )
         encoded_texts(texts)
         splits = self._split(texts)
         pieces = [piece for split in splits for piece in split.pieces]

@@ -167,12 +167,14 @@ class TranslationFunctions:
 
     # From ids to ids.
 
-    def _max_lengths(self, lengths: tf.Tensor) -> tf.Tensor:
-        """The bound of each translation, which is its source's own: what else is in the
-        batch changes nothing. A text of no tokens gets none."""
+    def _max_lengths(self, lengths: tf.Tensor, prefix_lengths: Any = 0) -> tf.Tensor:
+        """The bound of each translation, which is its source's and its prefix's own: what else
+        is in the batch changes nothing. A text of no tokens gets none."""
         options, most = self.options, self.translator.sequence_length
-        ratio = tf.cast(options.max_length_ratio * tf.cast(lengths, tf.float32), tf.int32)
-        bound = tf.minimum(ratio + options.max_length_offset, min(options.max_length or most, most))
+        ratio = options.max_length_ratio * tf.cast(lengths, tf.float32)
+        ratio = tf.cast(tf.minimum(ratio, float(most)), tf.int32)  # It may be infinite.
+        bound = ratio + min(options.max_length_offset, most) + prefix_lengths
+        bound = tf.minimum(bound, min(options.max_length or most, most))
         return tf.where(lengths > 1, bound, 0)
 
     def _constraints(self, prefix_ids: Any, prefix_lengths: Any) -> list[Callable]:
@@ -201,10 +203,12 @@ class TranslationFunctions:
         """What is found, where a text was cut, and where it was in capitals."""
         options = self.options
         (source_ids, lengths, truncated), capitals = self.texts.source(text)
-        inputs = {"source_ids": source_ids, "max_lengths": self._max_lengths(lengths)}
+        inputs = {"source_ids": source_ids}
+        prefix_lengths: Any = 0
         if prefix is not None:
             ids, prefix_lengths = self.texts.prefix(prefix, capitals)
             inputs |= {"prefix_ids": ids, "prefix_lengths": prefix_lengths}
+        inputs["max_lengths"] = self._max_lengths(lengths, prefix_lengths)
         if options.temperature is not None and options.beam_size == 1:
             if uniforms is None:
                 raise ValueError(
@@ -235,7 +239,8 @@ class TranslationFunctions:
         encoded, source_mask = steps.encode(source_ids)
         longest = tf.maximum(longest_row(max_lengths), 1)
         if options.jit_compile:  # The bound must follow from the shapes.
-            longest = tf.maximum(self._max_lengths(tf.shape(source_ids)[1]), 1)
+            forced = 0 if prefix_ids is None else tf.shape(prefix_ids)[1]
+            longest = tf.maximum(self._max_lengths(tf.shape(source_ids)[1], forced), 1)
         with_attention = options.coverage_penalty > 0 and options.beam_size > 1  # To be ranked.
         arguments = {
             "step": steps.decoder_step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from keras_tx.models.computing_precision import require_whole_weights
 from keras_tx.models.ensemble_network import ensemble_members, require_single
 from keras_tx.models.translator import Translator
 from keras_tx.text import Tokenizer
@@ -49,6 +50,7 @@ def translator_ensemble(translators: Sequence[Translator]) -> Translator:
     first = translators[0]
     for translator in translators:
         require_single(translator.network)
+        require_whole_weights(translator.network, "translator_ensemble")
         _check_alike(first, translator)
     members = [
         {"sequence_length": translator.sequence_length, **translator.network_arguments}

@@ -143,7 +143,11 @@ def _of_network(translator: Translator, scorer: Callable) -> Callable:
     """A scorer of the network in training: the translator, which is its twin, gets its weights."""
 
     def score(network: keras.Model) -> dict[str, float]:
+        before = translator.network.get_weights()
         translator.network.set_weights(network.get_weights())
-        return scorer(translator)
+        try:
+            return scorer(translator)
+        finally:  # A training that is interrupted leaves the translator as it was.
+            translator.network.set_weights(before)
 
     return score

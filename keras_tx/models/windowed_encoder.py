@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_tx.layers.token_replacement import TokenReplacement
 from keras_tx.layers.validation import optional, positive_integer
-from keras_tx.models.encoder_network import encoder_settings, new_encoder
+from keras_tx.models.encoder_network import OURS, encoder_settings, new_encoder
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
@@ -74,6 +74,11 @@ class WindowedEncoder(keras.layers.Layer):
         outputs = self.encoder(self.encoder_inputs(self.split(inputs)), training=training)
         return self.join(self.sequence_output(outputs), inputs)
 
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        # Written out: JAX cannot trace the number of windows of an unknown length.
+        output = self.sequence_output(self.encoder.output)
+        return keras.KerasTensor((*inputs.shape, output.shape[-1]), output.dtype)
+
     def split(self, ids: Any) -> Any:
         """Ids `(B, T)` to windows `(B * W, window)`, filled up with padding.
 
@@ -120,7 +125,10 @@ class WindowedEncoder(keras.layers.Layer):
         return ops.not_equal(inputs, 0)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "encoder": self.settings, "window": self.window}
+        own = self.encoder.get_config() if isinstance(self.encoder, OURS) else {}
+        kept = {name: own[name] for name in ("dtype", "trainable") if name in own}
+        settings = {**self.settings, "arguments": {**self.settings["arguments"], **kept}}
+        return {**super().get_config(), "encoder": settings, "window": self.window}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> WindowedEncoder:

@@ -15,7 +15,7 @@ from keras_tx.serving import inspection
 from keras_tx.serving.comparison import TOLERANCES, Comparison, Outputs, as_plain, compile_function
 from keras_tx.serving.export import read_facts, versions
 from keras_tx.serving.runtimes import RUNTIMES, Answer, Run, run_export
-from keras_tx.serving.stored_weights import StoredWeights
+from keras_tx.serving.stored_weights import STORED_WEIGHTS, StoredWeights
 from keras_tx.serving.warm_up import read_warm_up
 
 BATCH_SIZE = 32  # Of sentences besides the probes.
@@ -178,6 +178,9 @@ def _kind(version_directory: pathlib.Path) -> tuple[bool, str]:
     known = tuple(TOLERANCES)
     if precision not in known:
         raise ValueError(f"facts expected a precision of {known}. Received: {precision!r}")
+    weights = facts.get("weights", "float32")
+    if weights not in STORED_WEIGHTS:
+        raise ValueError(f"facts expected weights of {STORED_WEIGHTS}. Received: {weights!r}")
     return bool(facts.get("xla")), precision
 
 

@@ -204,6 +204,11 @@ def from_tensor_message(message: Any) -> np.ndarray:
         raise ServerError(f"expected a tensor of one of {sorted(DTYPES)}. Received: {name}")
     shape = [dimension.size for dimension in message.tensor_shape.dim]
     if message.tensor_content:
+        size = np.dtype(DTYPES[name]).itemsize
+        if name == "DT_STRING" or len(message.tensor_content) % size:
+            raise ServerError(
+                f"expected the bytes of a tensor of {name}. Received: {len(message.tensor_content)}"
+            )
         values = np.frombuffer(message.tensor_content, DTYPES[name]).copy()
     else:
         field = list(getattr(message, _FIELDS.get(name, "int_val")))

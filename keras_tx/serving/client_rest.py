@@ -124,7 +124,9 @@ class RestTransport:
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 timeout=urllib3.Timeout(connect=connect, total=timeout),
                 redirect=False,
+                preload_content=False,
             )
+            content = self._content(response, end)
         except urllib3.exceptions.HTTPError as error:
             late = time.monotonic() >= end
             code = "DEADLINE_EXCEEDED" if late else UNAVAILABLE
@@ -133,23 +135,37 @@ class RestTransport:
             raise ServerError(
                 f"expected an answer from {self.address}. Received: {code}: {_reason(error)}", code
             ) from error
-        return self._read(response)
+        return self._read(response.status, content)
 
-    def _read(self, response: Any) -> dict:
+    def _content(self, response: Any, end: float) -> bytes:
+        """The whole body, if it is there in time: the library's own limit is for each piece."""
+        parts = []
+        while part := response.read1(1 << 20):
+            parts.append(part)
+            if time.monotonic() >= end:
+                response.close()
+                raise ServerError(
+                    f"expected a whole answer from {self.address}. Received: DEADLINE_EXCEEDED: "
+                    f"{sum(map(len, parts)):,} bytes in time",
+                    "DEADLINE_EXCEEDED",
+                )
+        response.release_conn()
+        return b"".join(parts)
+
+    def _read(self, status: int, content: bytes) -> dict:
         try:
-            answer = json.loads(response.data)
+            answer = json.loads(content)
         except ValueError:  # Also of bytes that are not UTF-8. A gateway's page, say.
             answer = None
-        if response.status == 200 and isinstance(answer, dict) and "error" not in answer:
+        if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
-        if response.status == 200:
-            raise self._strange("a JSON object", _start_of(response.data))
-        code = _CODES.get(response.status, "UNKNOWN")
+        if status == 200:
+            raise self._strange("a JSON object", _start_of(content))
+        code = _CODES.get(status, "UNKNOWN")
         told = answer.get("error") if isinstance(answer, dict) else None
-        reason = str(told)[:_LONGEST_MESSAGE] if told else _start_of(response.data)
+        reason = str(told)[:_LONGEST_MESSAGE] if told else _start_of(content)
         raise ServerError(
-            f"expected an answer from {self.address}. "
-            f"Received: {code} (HTTP {response.status}): {reason}",
+            f"expected an answer from {self.address}. Received: {code} (HTTP {status}): {reason}",
             code,
         )
 
@@ -234,7 +250,7 @@ def from_json(content: Any, description: TensorDescription) -> np.ndarray:
         items = np.empty(array.size, object)
         items[:] = [_json_to_string(item) for item in array.ravel()]
         return items.reshape(array.shape)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise ServerError(f"expected a tensor {description}. Received: {error}") from error
 
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from keras_tx.serving.client_transport import ServerError
 
+LEAST_SECONDS = 1e-3  # For a request: libraries take no less, or none below zero.
+
 Result = TypeVar("Result")
 
 
@@ -79,7 +81,8 @@ def with_retries(
     start = clock()
     for failures in range(1, backoff.attempts + 1):
         try:
-            return send(deadline - (clock() - start))
+            # None is left when a wait took longer than it should: then as little as there is.
+            return send(max(deadline - (clock() - start), LEAST_SECONDS))
         except ServerError as error:
             if not error.may_pass:
                 raise

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -91,7 +92,7 @@ def export_saved_model(
     is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     # The name is no number, so a server does not take it for a version.
-    beside = directory / f".export.{os.getpid()}"
+    beside = directory / f".export.{uuid.uuid4().hex}"
     try:
         _write(beside, signatures, held)
         if facts is not None:
@@ -103,13 +104,25 @@ def export_saved_model(
             runs = warm_up_requests.warm_up_runs(inputs)
             file = beside / warm_up_requests.WARM_UP_PATH
             warm_up_requests.write_warm_up(file, runs, directory.resolve().name)
-        target = directory / str(max((int(old.name) for old in versions(directory)), default=0) + 1)
-        os.rename(beside, target)
+        target = _put_in_place(beside, directory)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         if is_new and not any(directory.iterdir()):
             directory.rmdir()
     return target
+
+
+def _put_in_place(beside: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
+    """Make a finished export the next version, also when others are exporting."""
+    while True:
+        target = directory / str(max((int(old.name) for old in versions(directory)), default=0) + 1)
+        try:
+            os.rename(beside, target)
+        except OSError:
+            if not target.exists():
+                raise
+        else:
+            return target
 
 
 def _write(

@@ -99,7 +99,10 @@ def signature_problems(graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
 
 def describe(tensor: meta_graph_pb2.TensorInfo) -> str:
     """Dtype and shape, such as `string[?, 7]`."""
-    name = tf.dtypes.as_dtype(tensor.dtype).name
+    try:
+        name = tf.dtypes.as_dtype(tensor.dtype).name
+    except TypeError:  # A number that stands for none.
+        name = "unknown"
     if tensor.tensor_shape.unknown_rank:
         return f"{name}[...]"
     sizes = [dimension.size for dimension in tensor.tensor_shape.dim]

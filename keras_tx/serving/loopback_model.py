@@ -196,10 +196,18 @@ class ServedModel:
         self._current.close()
 
     def _watch(self, poll_seconds: float) -> None:
+        failed: set[str] = set()
         while not self._stopped.wait(poll_seconds):
             newest = versions(self._directory)[-1:]
-            if newest and int(newest[0].name) > self._current.number:
-                old, self._current = self._current, ServedVersion(newest[0], self._batching)
+            if not newest or newest[0].name in failed:
+                continue
+            if int(newest[0].name) > self._current.number:
+                try:
+                    version = ServedVersion(newest[0], self._batching)
+                except Exception:  # It does not load: the one before stays, until there is another.
+                    failed.add(newest[0].name)
+                    continue
+                old, self._current = self._current, version
                 old.close()
 
 

@@ -53,7 +53,8 @@ def served_model(directory: str | os.PathLike, stable: int | None = None) -> Ser
             "expected a model's base directory, which holds its versions. "
             f"Received: {directory}, a version"
         )
-    numbers = [int(version.name) for version in versions(directory) if version.is_dir()]
+    folders = {int(path.name): path for path in versions(directory) if path.is_dir()}
+    numbers = list(folders)
     if not numbers:
         raise FileNotFoundError(f"expected an exported model. Received: {directory}, without any")
     if not NAME.fullmatch(directory.name):
@@ -73,7 +74,7 @@ def served_model(directory: str | os.PathLike, stable: int | None = None) -> Ser
         labels["canary"] = numbers[-1]
     elif older:
         labels["previous"] = older[-1]
-    served = [directory / str(number) for number in sorted(set(labels.values()))]
+    served = [folders[number] for number in sorted(set(labels.values()))]
     files = [file for version in served for file in version.rglob("*")]
     size = sum(file.stat().st_size for file in files if file.is_file())
     facts = [read_facts(version) for version in served]

@@ -87,7 +87,7 @@ def compose(volumes: Mapping[str, str], server: Server) -> str:
     # JSON's strings are YAML's too. A dollar would stand for a variable.
     folders = {name: folder.replace("$", "$$") for name, folder in volumes.items()}
     mounts = [
-        f"      - {{type: bind, source: {json.dumps(folder)}, "
+        f"      - {{type: bind, source: {json.dumps(folder, ensure_ascii=False)}, "
         f'target: "/models/{name}", read_only: true}}'
         for name, folder in folders.items()
     ]

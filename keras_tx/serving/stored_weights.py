@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 STORED_WEIGHTS = ("float32", "float16", "int8")
@@ -35,7 +36,7 @@ class StoredWeights:
             not track the weights themselves.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind, and for weights that are not finite.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf
@@ -55,6 +56,11 @@ class StoredWeights:
                 f"weights expected one of {STORED_WEIGHTS}. Received: weights={kind!r}"
             )
         self._weights = [weight for weight in _unique(weights) if _is_large(weight)]
+        for weight in self._weights:
+            if not np.isfinite(weight.numpy()).all():
+                raise ValueError(
+                    f"weights expected finite numbers. Received: {weight.path}, with others"
+                )
         store = _as_float16 if kind == "float16" else _as_int8
         self.parts = [store(weight.numpy()) for weight in self._weights]
 

@@ -142,13 +142,13 @@ class _Run:
         state = self.directory / "state.npz"
         if self.options.resume and state.exists():
             values, facts = read_arrays(state)
+            for name, value in self.identity().items():
+                if facts.get(name, value) != value:
+                    raise ValueError(
+                        f"{name} expected {facts[name]!r}, as the training to resume has it. "
+                        f"Received: {name}={value!r}"
+                    )
             set_values(self.variables, values, str(state))
-            monitored = facts.get("monitor", "val_loss")
-            if monitored != self.options.monitor:
-                raise ValueError(
-                    f"monitor expected {monitored!r}, as the training to resume has it. "
-                    f"Received: monitor={self.options.monitor!r}"
-                )
             self.minutes_before = facts.get("minutes", 0.0)
             self.best, self.waited = facts["best"], facts["waited"]
             self.validated = facts.get("validated", self.step)
@@ -158,10 +158,18 @@ class _Run:
             for path in (state, self.directory / "best.npz"):
                 path.unlink(missing_ok=True)
 
+    def identity(self) -> dict[str, Any]:
+        """What a training that goes on must have in common with the one that stopped."""
+        return {
+            "monitor": self.options.monitor,
+            "average": self.options.average,
+            "optimizer": type(self.optimizer).__name__,
+        }
+
     def save(self) -> None:
         facts = {"step": self.step, "best": self.best, "waited": self.waited}
         facts |= {"validated": self.validated, "history": self.history}
-        facts |= {"minutes": self.minutes, "monitor": self.options.monitor}
+        facts |= {"minutes": self.minutes, **self.identity()}
         write_arrays(self.directory / "state.npz", get_values(self.variables), facts)
 
     def rounds(self, batches: Callable[[int], Any], validation: Any, callbacks: Sequence) -> None:
@@ -176,7 +184,8 @@ class _Run:
         if ended and self.validated < self.step:  # Stopped before or during a validation.
             self.finish_round(validation, {})
         while self.step < options.total_steps and not self.out_of_patience():
-            if options.max_minutes and self.minutes - self.minutes_before > options.max_minutes:
+            minutes = self.minutes - self.minutes_before
+            if options.max_minutes is not None and minutes > options.max_minutes:
                 break
             number = self.step // options.steps_per_round
             end = min((number + 1) * options.steps_per_round, options.total_steps)
@@ -195,10 +204,11 @@ class _Run:
 
     def finish_round(self, validation: Any, training: dict[str, float]) -> dict[str, float]:
         """Validate, and note the round's figures."""
-        figures = self.validate(validation)
+        figures, best, waited = self.validate(validation)
         figures["minutes"] = round(self.minutes, 3)
-        self.history.append({"step": self.step, **training, **figures})
-        self.validated = self.step
+        history = [*self.history, {"step": self.step, **training, **figures}]
+        # All at once, and when the files are written: whoever is stopped before validates again.
+        self.history, self.validated, self.best, self.waited = history, self.step, best, waited
         return figures
 
     def out_of_patience(self) -> bool:
@@ -211,8 +221,12 @@ class _Run:
             figures |= {name: float(value) for name, value in scorer(self.network).items()}
         return figures
 
-    def validate(self, validation: Any) -> dict[str, float]:
-        """Validate the weights (their moving average, if there is one); keep the best."""
+    def validate(self, validation: Any) -> tuple[dict[str, float], float, int]:
+        """Validate the weights (their moving average, if there is one); keep the best.
+
+        Returns:
+            The figures, the best rank so far, and for how many rounds it has been the best.
+        """
         trained = get_values(self.network.trainable_variables)
         try:
             if self.options.average == "ema":
@@ -225,13 +239,10 @@ class _Run:
             set_values(self.network.trainable_variables, trained, "training")
         rank = self.options.rank(figures)
         if rank < self.best:
-            self.best, self.waited = rank, 0
             write_arrays(self.directory / "best.npz", values, {"step": self.step, **figures})
-        else:
-            self.waited += 1
         if self.options.average in ("last", "best"):
             self.snapshots.add(self.step, values, rank)
-        return figures
+        return figures, min(rank, self.best), 0 if rank < self.best else self.waited + 1
 
     def choose(self, validation: Any) -> None:
         """Leave the network with the best weights: one round's, or the average."""

@@ -77,6 +77,17 @@ class TrainingOptions:
             if getattr(self, name) < 1:
                 value = getattr(self, name)
                 raise ValueError(f"{name} expected a positive integer. Received: {name}={value!r}")
+        for name in ("max_minutes", "patience"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(
+                    f"{name} expected a positive number or None. Received: {name}={value!r}"
+                )
+        if not self.save_seconds >= 0:
+            raise ValueError(
+                "save_seconds expected a number from 0 on. "
+                f"Received: save_seconds={self.save_seconds!r}"
+            )
         if (self.resume or self.tensorboard) and self.directory is None:
             raise ValueError(
                 "resume and tensorboard expected a directory. Received: directory=None"

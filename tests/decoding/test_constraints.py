@@ -179,3 +179,10 @@ def test_in_beam_search(constraint, forbidden, tree, find, search_beams):
         assert (lengths[row] > 0).sum() == min(len(expected), 2)
         changed += expected[0] != search_beams(*search)[0][0]
     assert changed > 2
+
+
+def test_one_length_for_all_may_be_of_numpy():
+    logits = np.ones((2, 1, 3), "float32")
+    for length in (3, np.int64(3), np.array([3, 3])):
+        found = np.asarray(MinimumLength(2, length)(logits, 1, None))
+        assert (found[..., 2] < 0).all() and (found[..., :2] == 1).all()

@@ -164,8 +164,9 @@ def test_graph_is_eager(tree, arrays):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0}, "temperature expected a number above 0. Received: temperature=0"),
-        ({"temperature": -1.0}, "temperature expected a number above 0. Received: .*=-1.0"),
+        ({"temperature": 0}, "temperature expected a finite number above 0. .*temperature=0"),
+        ({"temperature": float("inf")}, "temperature expected a finite number above 0. .*=inf"),
+        ({"temperature": -1.0}, "temperature expected a finite number above 0. .*=-1.0"),
         ({"top_k": 0}, "top_k expected a positive integer. Received: top_k=0"),
         ({"top_p": 0.0}, r"top_p expected a number in \(0, 1\]. Received: top_p=0.0"),
         ({"top_p": 1.5}, r"top_p expected a number in \(0, 1\]. Received: top_p=1.5"),
@@ -185,3 +186,12 @@ def test_wrong_options(options, message, tree):
             np.zeros((1, 2)),
             **options,
         )
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 1e-7, 1.0, 1e9])
+def test_what_is_forbidden_is_never_drawn_and_the_best_always_counts(temperature):
+    logits = np.array([[0.0, 5.0, 1.0, 9.0]] * 400, "float32")
+    logits = SuppressTokens([3])(logits[:, None], 0, None)[:, 0]
+    uniforms = np.linspace(0, 1, 400, endpoint=False).astype("float32")
+    found = set(np.asarray(sample_tokens(logits, uniforms, temperature)).tolist())
+    assert found == ({1} if temperature < 1 else {0, 1, 2})

@@ -1,5 +1,6 @@
 """Pooled n-grams: against a slow twin, and what a text's vector may depend on."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -103,3 +104,12 @@ def test_errors(name):
         HashedNGramPooling(**arguments)
     with pytest.raises(ValueError, match=r"orders expected at least one. Received: orders=\(\)"):
         HashedNGramPooling(5, 2, ())
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_ids_may_come_as_floats_in_half_precision(dtype):
+    layer = HashedNGramPooling(9999, 2, (1, 2), "random_normal", dtype=dtype)
+    ids = np.array([[1001, 2003, 3005, 4007]])  # None of them is a number of half precision.
+    inputs = keras.Input((None,))
+    found = keras.Model(inputs, layer(inputs))(ids.astype("float32"))
+    np.testing.assert_array_equal(found, layer(ids))

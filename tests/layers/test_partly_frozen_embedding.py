@@ -40,3 +40,9 @@ def test_wrong_sizes():
     for sizes in ((0, 2, 3), (5, 0, 3), (5, 2, -1)):
         with pytest.raises(ValueError, match="expected a positive integer"):
             PartlyFrozenEmbedding(*sizes)
+
+
+def test_ids_may_come_as_floats():
+    layer = PartlyFrozenEmbedding(50, 3, 2)
+    ids = np.array([[7, 8, 0]])
+    np.testing.assert_array_equal(layer(ids.astype("float32")), layer(ids))

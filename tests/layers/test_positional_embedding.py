@@ -142,3 +142,26 @@ def test_a_longer_sequence_is_an_error():
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         PositionalEmbedding(**{"sequence_length": 6, "input_dim": 10, "output_dim": 4, **arguments})
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="Keras' quantization is slow there")
+@pytest.mark.parametrize(("kind", "correlation"), [("int8", 0.9999), ("int4", 0.98)])
+def test_tied_scores_survive_quantization(kind, correlation):
+    embedding = PositionalEmbedding(20, 50, 16)
+    ids = keras.Input((None,), dtype="int32")
+    model = keras.Model(ids, embedding(embedding(ids), reverse=True))
+    given = np.random.default_rng(0).integers(1, 50, (4, 9))
+    before = np.asarray(model(given))
+    model.quantize(kind)
+    after = np.asarray(model(given))
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > correlation
+    np.testing.assert_allclose(after.std(), before.std(), rtol=0.1)
+
+
+def test_it_may_be_wrapped():
+    embedding = PositionalEmbedding(7, 50, 4)
+    sentences = keras.Input((3, 7), dtype="int32")
+    model = keras.Model(sentences, keras.layers.TimeDistributed(embedding)(sentences))
+    given = np.random.default_rng(0).integers(1, 50, (2, 3, 7))
+    assert model.output_shape == (None, 3, 7, 4)
+    np.testing.assert_allclose(model(given)[:, 1], embedding(given[:, 1]), atol=1e-6)

@@ -38,3 +38,11 @@ def test_the_mask_of_the_sequence_ends_here():
 def test_config_round_trip():
     layer = TokenGathering(name="mine")
     assert TokenGathering.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_positions_are_not_rounded():
+    layer = TokenGathering(dtype="mixed_bfloat16")
+    vectors = np.arange(1200, dtype="float32").reshape(1, 1200, 1)
+    found = layer(vectors, np.array([[1001.0, 1003.0]], "float32"))
+    expected = keras.ops.cast(np.array([[[1001.0], [1003.0]]]), "bfloat16")
+    assert found.dtype == expected.dtype and (found == expected).numpy().all()

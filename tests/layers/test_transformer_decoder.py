@@ -263,3 +263,8 @@ def test_wrong_calls(make):
         block(target, source)
     with pytest.raises(ValueError, match=r"'block' was built as a decoder-only.*\(2, 3, 8\)"):
         block.start_cache(2, 4, source)
+
+
+def test_a_cache_before_the_first_call():
+    with pytest.raises(ValueError, match="expected to be built before its cache. .*is not"):
+        TransformerDecoder(8, 16, 2).start_cache(2, 0)

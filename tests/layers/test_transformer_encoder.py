@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -82,3 +83,16 @@ def test_both_names_of_the_mask(vectors):
     np.testing.assert_array_equal(
         numbers(layer(x, mask=PADDING)), numbers(layer(x, source_mask=PADDING))
     )
+
+
+def test_it_may_be_wrapped():
+    """Over the sentences of a document, of which each is read by itself."""
+    block = TransformerEncoder(8, 16, 2)
+    document = keras.Input((5, 6, 8))
+    model = keras.Model(document, keras.layers.TimeDistributed(block)(document))
+    given = np.random.default_rng(0).normal(size=(2, 5, 6, 8)).astype("float32")
+    assert model.output_shape == (None, 5, 6, 8)
+    np.testing.assert_allclose(model(given)[:, 3], block(given[:, 3]), atol=1e-5)
+    assert [tuple(x.shape) for x in block(document[:, 0], return_attention_scores=True)] == [
+        (None, 6, 8), (None, 2, 6, 6)
+    ]  # fmt: skip

@@ -128,6 +128,23 @@ def test_errors_of_adversarial_training(
         topic_classifier().fit(topics, topics, **SETTINGS, adversarial=options)
 
 
+def test_a_refused_training_changes_nothing(ordered_reviews, ordered_classifier):
+    train, model = ordered_reviews(6, 0), ordered_classifier()
+    model.origin, before = "a file", model.get_weights()
+    for wrong in ({"precision": "float16"}, {"epochs": 0}, {"average": "none"}):
+        with pytest.raises(ValueError, match="Received"):
+            model.fit(train, train, **{**SETTINGS, **wrong})
+        assert model.origin == "a file"
+        assert all(map(np.array_equal, model.get_weights(), before))
+
+
+def test_a_part_of_an_epoch(ordered_reviews, ordered_classifier):
+    train = ordered_reviews(64, 0)
+    history = ordered_classifier(ngram_buckets=0).fit(train, train, **{**SETTINGS, "epochs": 1.5})
+    whole = ordered_classifier(ngram_buckets=0).fit(train, train, **SETTINGS)
+    assert history[-2]["step"] == round(1.5 * whole[-2]["step"])
+
+
 def test_errors(ordered_reviews, ordered_classifier):
     train = ordered_reviews(6, 0)
     with pytest.raises(ValueError, match="class_weights='even'"):

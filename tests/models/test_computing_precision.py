@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 import keras_tx
-from keras_tx.models import Backbone, SentimentClassifier, load, translator_ensemble
+from keras_tx.models import (
+    Backbone,
+    SentimentClassifier,
+    deeper_translator,
+    load,
+    translator_ensemble,
+)
 from keras_tx.models.computing_precision import building_in, require_whole_weights
 from keras_tx.serving import check_export, read_facts
 from keras_tx.text import WordTokenizer
@@ -158,6 +164,18 @@ def test_what_rounded_weights_are_not_for(both, pairs, tmp_path, purpose):
         calls[purpose](both[1])
     assert not list(tmp_path.iterdir())
     require_whole_weights(both[0].network, purpose)
+
+
+def test_nothing_whole_is_made_of_rounded_weights(both, tmp_path):
+    path = tmp_path / "classifier.keras"
+    SentimentClassifier.from_preset("tiny", WordTokenizer().fit(["good"])).save(path)
+    for make, model in (
+        (deeper_translator, both[1]),
+        (lambda model: translator_ensemble([model, model]), both[1]),
+        (SentimentClassifier.from_backbone, load(path, precision="bfloat16")),
+    ):
+        with pytest.raises(ValueError, match="loaded in float32. Received: one in bfloat16"):
+            make(model)
 
 
 def test_an_export_computes_in_it_too(both, pairs, tmp_path):

@@ -39,7 +39,10 @@ def test_equal_options_are_one_key():
         ({"beam_size": 2.5}, "beam_size expected an integer of at least 1. .*beam_size=2.5"),
         ({"min_length": "2"}, "min_length expected an integer of at least 0. .*min_length='2'"),
         ({"max_length": 7.5}, "max_length expected a positive integer. Received: max_length=7.5"),
-        ({"beam_size": 1, "temperature": 0.0}, "temperature expected a number above 0. .*=0.0"),
+        (
+            {"beam_size": 1, "temperature": 0.0},
+            "temperature expected a finite number above 0. .*=0.0",
+        ),
         ({"beam_size": 1, "temperature": 1.0, "top_k": 0}, "top_k expected .*top_k=0"),
         ({"beam_size": 1, "temperature": 1.0, "top_p": 1.5}, "top_p expected .*top_p=1.5"),
         ({"top_k": 3}, "expected a temperature beside them. Received: top_k=3, top_p=None"),

@@ -75,6 +75,21 @@ def test_it_is_saved_and_loaded(tmp_path):
     np.testing.assert_allclose(again(IDS), encoder(IDS), atol=1e-6)
 
 
+def test_precision_and_what_is_not_trained_are_kept(tmp_path):
+    encoder = EncoderNetwork(**SIZES, dtype="mixed_bfloat16")
+    encoder.save(tmp_path / "encoder.keras")
+    again = keras.saving.load_model(tmp_path / "encoder.keras")
+    assert again.output.dtype == "bfloat16" and again.variables[0].dtype == "float32"
+    assert again.trainable_weights and not {"dtype", "trainable"} & {
+        *encoder_settings(encoder)["arguments"]
+    }
+    encoder.trainable = False
+    inputs = keras.Input((None,), dtype="int32")
+    model = keras.Model(inputs, keras.layers.Dense(2)(encoder(inputs)))
+    model.save(tmp_path / "model.keras")
+    assert len(keras.saving.load_model(tmp_path / "model.keras").trainable_weights) == 2
+
+
 def test_backbones_of_keras_hub():
     backbone = bert()
     settings = json.loads(json.dumps(encoder_settings(backbone)))

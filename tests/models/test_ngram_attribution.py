@@ -18,7 +18,7 @@ IDS = np.array(
 )  # fmt: skip
 
 
-def made(num_classes, orders, buckets=5000):
+def made(num_classes, orders, buckets=5000, **more):
     network = classification_network(
         vocabulary_size=20,
         num_classes=num_classes,
@@ -29,6 +29,7 @@ def made(num_classes, orders, buckets=5000):
         num_layers=1,
         ngram_buckets=buckets,
         ngram_orders=orders,
+        **more,
     )
     layer, generator = network.get_layer("ngrams"), np.random.default_rng(4)
     layer.set_weights([generator.normal(size=w.shape) for w in layer.get_weights()])
@@ -92,6 +93,15 @@ def test_they_sum_to_the_logit_where_buckets_are_shared():
     branch = keras.Model(network.input, network.get_layer("ngram_logits").output)
     logits = np.asarray(branch(IDS))[range(4), target]
     np.testing.assert_allclose(attributions.sum(axis=1) + rest, logits, atol=1e-5)
+
+
+def test_a_single_label_of_its_own():
+    # Its one column is its logit, not half the difference of two.
+    network = made(1, (1, 2), multi_label=True)
+    attributions, rest = attributions_of(network, [0, 0, 0, 0])
+    branch = keras.Model(network.input, network.get_layer("ngram_logits").output)
+    sums = attributions.sum(axis=1) + rest
+    np.testing.assert_allclose(sums, np.asarray(branch(IDS))[:, 0], atol=1e-5)
 
 
 def test_nothing_is_given_to_what_is_no_text():

@@ -255,3 +255,19 @@ def test_what_is_cut_is_flagged(tokenizer, ngram_buckets, longest):
     texts = tf.constant([" ".join(["word1"] * count) for count in (longest - 1, longest, 0)])
     outputs = model.signatures()["serving_default"][0](texts)
     assert outputs["truncated"].numpy().tolist() == [False, True, False]
+
+
+def test_a_temperature_counts_from_when_it_is_set(tokenizer, tmp_path):
+    model = TextClassifier.from_preset("tiny", tokenizer, labels=LABELS)
+    model.save(tmp_path / "model.keras")
+    (before,) = model.classify(["good film"])
+    model.temperature = 7
+    assert model.origin is None
+    (after,) = model.classify(["good film"])
+    logits = np.log(list(before.scores.values())) / 7
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(list(after.scores.values()), expected, rtol=1e-4)
+    for wrong in (0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="temperature expected a positive number"):
+            model.temperature = wrong
+    assert model.temperature == 7.0

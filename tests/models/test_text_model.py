@@ -128,3 +128,16 @@ def test_a_graph_is_traced_once_for_all_sizes(classifier):
     classifier.classify(["red green", "blue", "one"] * 30, batch_size=7)
     assert classifier._graph("serving_default") is graph
     assert graph.experimental_get_tracing_count() == 1
+
+
+def test_other_weights_are_those_of_no_file(tmp_path, classifier):
+    classifier.save(tmp_path / "model.keras")
+    classifier.save_weights(tmp_path / "model.weights.h5")
+    for change in (
+        lambda: classifier.set_weights(classifier.get_weights()),
+        lambda: classifier.load_weights(tmp_path / "model.weights.h5"),
+    ):
+        classifier.save(tmp_path / "model.keras")
+        assert classifier.origin == str((tmp_path / "model.keras").resolve())
+        change()
+        assert classifier.origin is None

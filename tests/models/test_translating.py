@@ -235,7 +235,34 @@ def test_wrong_calls(translator):
         translator.translate(["dog"], prefixes=["a", "b"])
     with pytest.raises(ValueError, match="translations expected one for each of the 2 texts"):
         translator.align(["dog", "cat"], ["chien"])
-    with pytest.raises(ValueError, match="temperature expected a number above 0"):
+    with pytest.raises(ValueError, match="temperature expected a finite number above 0"):
         translator.translate(["dog"], temperature=0.0)
     with pytest.raises(ValueError, match="Received: temperature=1.0, beam_size=2"):
         translator.translate(["dog"], temperature=1.0, beam_size=2)
+
+
+def test_bounds_may_be_infinite(translator, sentences):
+    texts = sentences(4)
+    most = translator.translate(texts, max_length_ratio=100.0)
+    assert all(most)
+    for options in ({"max_length_ratio": float("inf")}, {"max_length_ratio": 1e30}):
+        assert translator.translate(texts, **options) == most
+    offset = {"max_length_ratio": 0.0, "max_length_offset": 2**31 - 1}
+    assert translator.translate(texts, **offset) == most
+    assert translator.translate(["", *texts], max_length_ratio=float("inf")) == ["", *most]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_long_prefix_is_whole_and_goes_on(translator, compiled):
+    # 13 words, where a source of one word alone allows 4 tokens.
+    prefix = " ".join(f"word{number % 5}" for number in range(13))
+    options = {"max_length_ratio": 1.0, "max_length_offset": 2, "jit_compile": compiled}
+    (found,) = translator.translate(["word3"], prefixes=[prefix], **options)
+    assert found.startswith(prefix)
+    (alone,) = translator.translate(["word3"], **options)
+    assert len(alone.split()) <= 4 and len(found.split()) <= 13 + 4
+
+
+def test_hypotheses_are_searched_for_not_drawn(translator):
+    with pytest.raises(ValueError, match="without temperature. .*temperature=0.5 with a beam of 1"):
+        translator.translate_n_best(["word1"], 1, temperature=0.5)

@@ -98,6 +98,16 @@ def test_scorers_see_the_weights_in_training_and_may_choose_them():
     assert np.abs(np.subtract(scorer.scores[0], scorer.scores[1])).min() > 1e-4
 
 
+def test_a_stop_beside_a_scorer_leaves_the_translator_as_it_was():
+    translator = build()
+    before = translator.network.get_weights()
+    scorer = Scripted(1.0, 2.0, 3.0)
+    with pytest.raises(Killed):
+        train(translator, scorers=[scorer], callbacks=[KillAt(3)])
+    assert scorer.weights and not equal(scorer.weights[0], before)
+    assert equal(translator.network.get_weights(), before)
+
+
 def test_long_pairs_are_left_out_of_training_only():
     translator, steps = build(), []
     count = keras.callbacks.LambdaCallback(

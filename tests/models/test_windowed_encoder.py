@@ -104,3 +104,20 @@ def test_wrong_arguments(encoder):
         WindowedEncoder(encoder, window=0)
     with pytest.raises(TypeError, match="Received: Functional"):
         WindowedEncoder(keras.Model(encoder.input, encoder.output))
+
+
+def test_precision_and_what_is_not_trained_are_kept():
+    encoder = EncoderNetwork(50, embed_dim=8, dense_dim=16, num_heads=2, dtype="mixed_bfloat16")
+    layer = WindowedEncoder(encoder, 4, dtype="mixed_bfloat16")
+    encoder.trainable = False
+    again = WindowedEncoder.from_config(layer.get_config())
+    again.set_weights(layer.get_weights())
+    assert not again.trainable_weights
+    np.testing.assert_array_equal(again(IDS).numpy(), layer(IDS).numpy())
+
+
+def test_symbolic_shapes_are_those_of_calls(encoder):
+    layer = WindowedEncoder(encoder, window=4)
+    symbolic = layer(keras.Input((None,), dtype="int32"))
+    assert symbolic.shape == (None, None, layer(IDS).shape[-1])
+    assert symbolic.dtype == keras.backend.standardize_dtype(layer(IDS).dtype)

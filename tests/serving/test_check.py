@@ -129,6 +129,13 @@ def test_a_precision_that_nothing_computes_in(exported, tmp_path, precision):
     assert check_export(tmp_path / "1").problems == [message]
 
 
+def test_weights_of_an_unknown_kind(exported, tmp_path):
+    shutil.copytree(exported("word_classifier"), tmp_path / "1")
+    (tmp_path / "1" / FACTS_PATH).write_text(json.dumps({"weights": "int4"}))
+    message = "facts expected weights of ('float32', 'float16', 'int8'). Received: 'int4'"
+    assert check_export(tmp_path / "1").problems == [message]
+
+
 def test_where_there_is_no_export(tmp_path):
     (tmp_path / "file").write_text("a file")
     (tmp_path / "empty" / "latest").mkdir(parents=True)

@@ -72,6 +72,14 @@ def test_a_shape_that_the_values_do_not_fill(shape):
         from_tensor_message(message)
 
 
+@pytest.mark.parametrize("dtype", [types_pb2.DT_FLOAT, types_pb2.DT_STRING])
+def test_bytes_that_are_no_numbers(dtype):
+    message = tensor_pb2.TensorProto(dtype=dtype, tensor_content=b"abc")
+    message.tensor_shape.dim.add(size=1)
+    with pytest.raises(ServerError, match="expected the bytes of a tensor of DT_.*Received: 3"):
+        from_tensor_message(message)
+
+
 def test_other_dtypes():
     with pytest.raises(ServerError, match="Received: DT_COMPLEX64"):
         from_tensor_message(tf.make_tensor_proto(np.array([1j], "complex64")))

@@ -59,6 +59,12 @@ def test_each_try_gets_the_time_that_is_left():
     assert clock.given == pytest.approx([10, 10 - 1.05, 10 - 2.15])
 
 
+def test_never_less_than_no_time_is_given():
+    clock = Clock()
+    assert clock.run(["answer"], deadline=1e-9) == "answer"
+    assert clock.given == [1e-3]
+
+
 def test_tries_are_counted():
     clock = Clock()
     with pytest.raises(

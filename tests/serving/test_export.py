@@ -1,6 +1,8 @@
 """Export: version numbers, whole directories or none, facts, and equal outputs in Python."""
 
+import concurrent.futures
 import json
+import os
 import threading
 
 import pytest
@@ -49,6 +51,33 @@ def test_nothing_is_left_when_writing_fails_in_the_middle(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         export_saved_model(SIGNATURES, tmp_path / "new", facts={"model": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_no_part_of_another(tmp_path):
+    # A container's processes all have the same number.
+    left = tmp_path / f".export.{os.getpid()}" / "assets.extra"
+    left.mkdir(parents=True)
+    (left / "keras_tx.json").write_text('{"precision": "bfloat16"}')
+    assert read_facts(export_saved_model(SIGNATURES, tmp_path)) == {}
+
+
+def test_exports_at_once_are_all_kept(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def late(beside, target):  # Somebody else is faster, twice.
+        if int(target.name) < 3:
+            target.mkdir()
+            (target / "saved_model.pb").write_bytes(b"")
+        rename(beside, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    assert export_saved_model(SIGNATURES, tmp_path).name == "3"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1", "2", "3"]
+    monkeypatch.undo()
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: export_saved_model(SIGNATURES, tmp_path), range(3)))
+    assert sorted(version.name for version in found) == ["4", "5", "6"]
+    assert all((version / "saved_model.pb").is_file() for version in found)
 
 
 def test_a_server_that_polls_never_sees_half_an_export(subword_classifier, tmp_path):

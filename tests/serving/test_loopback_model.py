@@ -97,3 +97,20 @@ def test_claims_are_compared_with_what_is_there():
     for shape, count in (((2, 3), 5), ((-2, -3), 6), ((11,), 11), ((1 << 62, 4), 0), ((3,), 2.5)):
         with pytest.raises(ServerError, match="expected the values of a tensor of shape"):
             check_count(shape, count, 10)
+
+
+def test_a_version_that_does_not_load_is_passed_over(versions, tmp_path):
+    shutil.copytree(versions / "1", tmp_path / "1")
+    model = ServedModel("m", tmp_path, poll_seconds=0.02)
+    (tmp_path / ".beside").mkdir()
+    (tmp_path / ".beside" / "saved_model.pb").write_bytes(b"no model")
+    (tmp_path / ".beside").rename(tmp_path / "2")
+    time.sleep(0.3)
+    assert model.find("m").number == 1
+    shutil.copytree(versions / "2", tmp_path / ".beside")
+    (tmp_path / ".beside").rename(tmp_path / "3")
+    end = time.monotonic() + 30
+    while model.find("m").number == 1 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert model.find("m").number == 3
+    model.close()

@@ -136,3 +136,20 @@ def test_a_refused_body_is_read_before_the_announced_end(server, length):
         response.begin()
         assert (response.status, response.getheader("Connection")) == (413, "close")
         assert f"Received: {length}" in json.load(response)["error"]
+
+
+def test_a_server_that_has_stopped_answers_nobody(tmp_path):
+    def same(text):
+        return {"same": text}
+
+    export_saved_model({"serving_default": (same, [TEXT])}, tmp_path)
+    with LoopbackServer(tmp_path, "m") as running:
+        address = urllib.parse.urlsplit(running.rest_address).netloc
+        kept = http.client.HTTPConnection(address, timeout=10)
+        kept.request("GET", "/v1/models/m")
+        assert kept.getresponse().read()
+        connection = kept.sock
+    assert connection is not None
+    with pytest.raises((http.client.HTTPException, OSError)):
+        kept.request("GET", "/v1/models/m")
+        kept.getresponse()

@@ -14,7 +14,7 @@ yaml = pytest.importorskip("yaml")
 
 @pytest.fixture(scope="module")
 def deploy(tmp_path_factory):
-    root = tmp_path_factory.mktemp("it's $5")  # A place that needs quotes everywhere.
+    root = tmp_path_factory.mktemp("it's $5 \U0001f600")  # A place that needs quotes everywhere.
     for name in ("translator_en_fr", "sentiment"):
         (root / name / "1").mkdir(parents=True)
         (root / name / "1" / "weights").write_bytes(b"x" * 2**20)

@@ -47,6 +47,15 @@ def test_float16_stays_finite():
     assert np.isfinite(read(StoredWeights([weight], "float16"), weight)).all()
 
 
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_refused(kind, value):
+    array = np.zeros((2, 1024))
+    array[1, 7] = value
+    with pytest.raises(ValueError, match="weights expected finite numbers. Received: "):
+        StoredWeights([variable(array)], kind)
+
+
 def test_small_and_whole_weights_are_left_alone_and_shared_ones_stored_once():
     large, vector, small = variable(np.ones((2, 512))), variable(np.ones(2048)), variable([[1.0]])
     whole = keras.Variable(np.ones((2, 1024)), dtype="int32")

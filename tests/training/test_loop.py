@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tx.data import TokenBatches, TokenSequences, batch_dataset
 from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
-from keras_tx.training.weights import read_arrays
+from keras_tx.training.weights import read_arrays, write_arrays
 
 STEPS, ROUND = 24, 8
 
@@ -167,6 +167,34 @@ def test_an_interrupted_validation_is_made_up_for(uninterrupted, tmp_path):
     found = train(resumed, tmp_path, average=average, resume=True)
     assert same_weights(resumed, expected)
     assert [row["val_loss"] for row in found] == [row["val_loss"] for row in history]
+
+
+@pytest.mark.parametrize("average", ["last", "best", "ema", None])
+@pytest.mark.parametrize("written", [1, 2, 3, 4])
+def test_an_interrupt_while_the_best_weights_are_written(tmp_path, monkeypatch, average, written):
+    """Of the checkpoint, which is written then, the round must not be a part yet."""
+    options = {"average": average, "patience": 1, "total_steps": 12, "steps_per_round": 3}
+    expected = build_network(1)
+    history = train(expected, **options)
+    left = [written]
+
+    def write(path, *arguments):
+        if path.name != "state.npz":
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+        write_arrays(path, *arguments)
+
+    for module in ("loop", "weights"):
+        monkeypatch.setattr(f"keras_tx.training.{module}.write_arrays", write)
+    with pytest.raises(KeyboardInterrupt):
+        train(build_network(1), tmp_path, **options)
+    resumed = build_network(99)
+    found = train(resumed, tmp_path, resume=True, **options)
+    assert same_weights(resumed, expected)
+    assert [(row["step"], row["val_loss"]) for row in found] == [
+        (row["step"], row["val_loss"]) for row in history
+    ]
 
 
 def test_without_resume_an_old_checkpoint_counts_for_nothing(tmp_path):

@@ -99,6 +99,13 @@ def test_another_figure_than_before_the_stop(tmp_path):
         one_weight(1.0, 0.1, total_steps=2, directory=tmp_path, resume=True, monitor="val_weight")
 
 
+def test_another_average_or_optimizer_than_before_the_stop(tmp_path):
+    one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="last")
+    message = "average expected 'last', as the training to resume has it. Received: average='ema'"
+    with pytest.raises(ValueError, match=message):
+        one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="ema", resume=True)
+
+
 def test_minutes_go_on_after_a_stop(tmp_path):
     slow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: time.sleep(0.3))
     _, before = one_weight(1.0, 0.1, total_steps=2, directory=tmp_path, callbacks=[slow])

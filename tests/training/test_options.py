@@ -22,6 +22,10 @@ def test_a_loss_is_better_when_low_and_anything_else_when_high():
         ({"total_steps": 1, "average": "mean"}, "'ema' or None. Received: average='mean'"),
         ({"total_steps": 1, "resume": True}, "expected a directory. Received: directory=None"),
         ({"total_steps": 1, "tensorboard": True}, "expected a directory. Received: directory=None"),
+        ({"total_steps": 1, "max_minutes": 0}, "positive number or None. Received: max_minutes=0"),
+        ({"total_steps": 1, "max_minutes": -1.0}, "or None. Received: max_minutes=-1.0"),
+        ({"total_steps": 1, "patience": 0}, "positive number or None. Received: patience=0"),
+        ({"total_steps": 1, "save_seconds": -1}, "from 0 on. Received: save_seconds=-1"),
         ({"total_steps": 1, "monitor": "loss"}, "validation, .* Received: monitor='loss'"),
     ],
 )
