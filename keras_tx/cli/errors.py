@@ -66,6 +66,16 @@ class CommandGroup(click.Group):
         (1, 'Error: expected luck. Received: none\\n')
     """
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except OSError as error:  # Of `--help` and `--version`, which write already here.
+            drop_standard_output()
+            if isinstance(error, BrokenPipeError):
+                raise click.exceptions.Exit(BROKEN_PIPE) from error
+            click.echo(f"Error: {describe(error)}", err=True)
+            raise click.exceptions.Exit(FAILED) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -110,10 +120,6 @@ class CommandGroup(click.Group):
             code = error.exit_code
         except click.Abort:
             code = INTERRUPTED
-        except OSError as error:  # Of `--help` and `--version`, which run outside of `invoke`.
-            drop_standard_output()
-            click.echo(f"Error: {describe(error)}", err=True)
-            code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else FAILED
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -47,10 +47,10 @@ class RestServer(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, model: ServedModel, port: int, max_request_bytes: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        self._connections: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)  # Closes itself when the port is taken.
         self.model = model
         self.max_request_bytes = max_request_bytes
-        self._connections: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Takes note of each connection, which clients keep for further requests."""
