@@ -54,6 +54,7 @@ class ResumableOutput:
         self.target = target_of(path)
         self.part = f"{self.target}.part"
         self.record = f"{self.part}.json"
+        self.record_beside = f"{self.record}.new"  # A kill may leave it.
         self.known: dict[str, Any] = {}  # What the record holds.
         self.read = LinesRead()
 
@@ -95,8 +96,7 @@ class ResumableOutput:
                 self._stopped(stream)
                 raise
             put_in_place(self.part, self.target)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.record)
+            _unlink(self.record, self.record_beside)
 
     def _lock(self, stream: BinaryIO) -> None:
         try:
@@ -161,10 +161,9 @@ class ResumableOutput:
                 )
 
     def _write_record(self, content: dict[str, Any]) -> None:
-        beside = f"{self.record}.new"
-        with open(beside, "w", encoding="utf-8") as file:
+        with open(self.record_beside, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
-        os.replace(beside, self.record)
+        os.replace(self.record_beside, self.record)
 
     def _stopped(self, stream: BinaryIO) -> None:
         """Says what is kept, or keeps nothing."""
@@ -181,9 +180,8 @@ class ResumableOutput:
 
     def _remove(self, lines: int) -> None:
         """Keeps nothing of a run without a line."""
-        for path in () if lines else (self.part, self.record, f"{self.record}.new"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        if not lines:
+            _unlink(self.part, self.record, self.record_beside)
 
 
 class LinesRead:
@@ -217,6 +215,12 @@ class LinesRead:
     def facts(self) -> dict[str, Any]:
         """How many lines there were, and a checksum of them, as JSON."""
         return {"lines": self.lines, "checksum": self.hash.hexdigest()[:16]}
+
+
+def _unlink(*paths: str) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def _open_no_link(path: str, flags: int) -> int:

@@ -73,6 +73,14 @@ def test_it_may_stop_again_and_again(path):
     assert whole_lines((path.parent / "out.txt.part").open("rb"))[0] == 4
 
 
+def test_a_record_half_written_at_a_kill_is_gone_at_the_end(path):
+    stopped(path, b"one\n")
+    (path.parent / "out.txt.part.json.new").write_text('{"half')
+    with opened(path, resume=True) as (_, done):  # Nothing was left to do.
+        assert done == 1
+    assert (names(path), path.read_text()) == (["out.txt"], "one\n")
+
+
 def test_without_a_line_nothing_is_kept(path, capsys):
     path.write_text("old")
     stopped(path, b"half a li")
