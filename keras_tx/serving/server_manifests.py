@@ -64,22 +64,33 @@ def memory(size: int) -> int:
 
 def docker_run(volumes: Mapping[str, str], server: Server) -> str:
     """A shell script of one command; `volumes` is model -> its folder, relative to the script."""
+    sources = {
+        **{f"/models/{name}": f"/{folder}" for name, folder in volumes.items()},
+        "/config": "",
+    }
+    # Of comma-separated values: -v would take a colon in a path for the end of it.
     mounts = [
-        f'-v "$PWD/"{shlex.quote(f"{folder}:/models/{name}:ro")}'
-        for name, folder in volumes.items()
+        f"""--mount 'type=bind,readonly,target={target},"source='"$here"{_in_quotes(source)}"""
+        for target, source in sources.items()
     ]
     command = " ".join(
         [
             "docker run --rm --read-only --tmpfs /tmp",
             *(f"-p 127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)),
             *mounts,
-            '-v "$PWD:/config:ro"',
             *(f"-e {name}={value}" for name, value in server.environment.items()),
             server.image,
             *server.arguments,
         ]
     )
-    return f'#!/bin/sh\ncd "$(dirname "$0")" && exec {command}\n'
+    here = """here=$(cd "$(dirname "$0")" && pwd | sed 's/"/""/g')"""
+    return f"#!/bin/sh\n{here} && exec {command}\n"
+
+
+def _in_quotes(source: str) -> str:
+    """The end of a quoted value, quoted for the shell as well."""
+    doubled = source.replace('"', '""')
+    return shlex.quote(f'{doubled}"')
 
 
 def compose(volumes: Mapping[str, str], server: Server) -> str:

@@ -44,9 +44,9 @@ def test_smaller_weights_sentences_and_no_warm_up(models, run, tmp_path):
     result = run("export", *arguments, "--weights", "int8", "--no-warm-up")
     assert (result.exit_code, result.stderr) == (0, "")
     assert read_facts(tmp_path / "small" / "1")["weights"] == "int8"
-    (tmp_path / "reviews.txt").write_text(
-        "A good film.\n\nA bad one, d\u00e9j\u00e0 vu.\n", encoding="utf-8"
-    )
+    # Three lines: a vertical tab and a line separator end none.
+    reviews = "A good film.\r\n\nA bad one,\x0bd\u00e9j\u00e0\u2028vu.\n"
+    (tmp_path / "reviews.txt").write_bytes(reviews.encode())
     result = run("check-export", tmp_path / "small", "--sentences", tmp_path / "reviews.txt")
     assert (result.exit_code, result.stderr) == (0, "")
     assert " probes, 3 sentences, largest difference " in result.stdout

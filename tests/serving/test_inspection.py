@@ -4,7 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from keras_tx.serving import inspection
 
@@ -40,6 +40,13 @@ def test_a_good_export_has_no_problem(good_graph, tmp_path):
     assert {"StringLength", "Cast"} <= inspection.used_operations(good_graph)
     functions = {f.signature.name for f in good_graph.graph_def.library.function}
     assert functions and not functions & inspection.used_operations(good_graph)
+
+
+def test_a_dtype_that_is_none():
+    tensor = meta_graph_pb2.TensorInfo()
+    tensor.dtype = 99  # As a file of a later TensorFlow may have it.
+    tensor.tensor_shape.dim.add(size=-1)
+    assert inspection.describe(tensor) == "unknown[?]"
 
 
 def test_operations_that_no_server_has(good_graph):

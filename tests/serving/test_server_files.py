@@ -92,6 +92,12 @@ def test_an_older_version_stays_stable_beside_a_canary(tmp_path):
     assert list(config.model_version_policy.specific.versions) == [2, 3]
 
 
+def test_versions_whose_names_begin_with_zeros(tmp_path):
+    base = make_versions(tmp_path / "model", "007", "08", size=7)
+    model = served_model(base, stable=7)
+    assert (model.labels, model.size) == ({"stable": 7, "canary": 8}, 14)
+
+
 @pytest.mark.parametrize(
     ("largest", "sizes"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (64, [1, 2, 4, 8, 16, 32, 64])]
 )

@@ -1,6 +1,8 @@
 """Manifests, read as YAML and as shell."""
 
+import csv
 import json
+import pathlib
 import shlex
 import subprocess
 
@@ -15,12 +17,13 @@ yaml = pytest.importorskip("yaml")
 @pytest.fixture(scope="module")
 def deploy(tmp_path_factory):
     root = tmp_path_factory.mktemp("it's $5 \U0001f600")  # A place that needs quotes everywhere.
+    models, deploy = root / 'a: "b", c' / "models", root / 'd: "e", f' / "deploy"
     for name in ("translator_en_fr", "sentiment"):
-        (root / name / "1").mkdir(parents=True)
-        (root / name / "1" / "weights").write_bytes(b"x" * 2**20)
-    exports = [root / "translator_en_fr", root / "sentiment"]
-    write_server_files(exports, root / "deploy", cpus=3, replicas=4)
-    return root / "deploy"
+        (models / name / "1").mkdir(parents=True)
+        (models / name / "1" / "weights").write_bytes(b"x" * 2**20)
+    exports = [models / "translator_en_fr", models / "sentiment"]
+    write_server_files(exports, deploy, cpus=3, replicas=4)
+    return deploy
 
 
 def test_compose(deploy):
@@ -58,13 +61,17 @@ def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path):
     arguments = answer.stdout.splitlines()
     assert arguments[:2] == ["run", "--rm"]
     assert arguments[-len(server_manifests.ARGUMENTS) :] == list(server_manifests.ARGUMENTS)
-    mounts = [arguments[place + 1] for place, name in enumerate(arguments) if name == "-v"]
+    places = [place for place, name in enumerate(arguments) if name == "--mount"]
+    # As Docker reads them: one line of comma-separated values.
+    mounts = list(csv.reader(arguments[place + 1] for place in places))
+    targets = []
     for mount in mounts:
-        source, target, mode = mount.rsplit(":", 2)
-        assert mode == "ro" and source.startswith("/")
+        kind, mode, target, source = (value.partition("=")[2] or value for value in mount)
+        assert (kind, mode) == ("bind", "readonly") and source.startswith("/")
         inside = "models.config" if target == "/config" else "1/weights"
-        assert (deploy / source / inside).is_file(), mount
-    assert len(mounts) == 3
+        assert pathlib.Path(source, inside).is_file(), mount
+        targets.append(target)
+    assert targets == ["/models/translator_en_fr", "/models/sentiment", "/config"]
     assert "127.0.0.1:8501:8501" in arguments
     assert len(script.read_text().splitlines()) == 2
 
