@@ -146,7 +146,8 @@ def _train(
     arguments = {"class_weights": weights, "multi_label": reading["separator"] is not None}
     if unlabelled is not None or adversarial_shift is not None:
         arguments |= _adversarial(unlabelled, adversarial_shift, reading)
-    _train_classifier(directory, *parts, preset=preset, begun=begun, **arguments, **choices)
+    with directory:
+        _train_classifier(directory, *parts, preset=preset, begun=begun, **arguments, **choices)
 
 
 def _backbone(name_or_path: str) -> Any:

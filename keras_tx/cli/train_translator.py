@@ -85,7 +85,8 @@ def translator(
         parts = pairs, read_all(dev_paths)
     else:
         parts = split_pairs(pairs, held_out_count(len(pairs)), choices["seed"])
-    _train_translator(directory, languages, *parts, **{**choices, "preset": preset})
+    with directory:
+        _train_translator(directory, languages, *parts, **{**choices, "preset": preset})
 
 
 def _train_translator(

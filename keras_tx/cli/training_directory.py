@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ SETTINGS = "settings.json"
 
 class TrainingDirectory:
     """The files of one training.
+
+    In a `with` block no other training may `prepare` the same directory.
 
     Args:
         path: the directory; made by `prepare`.
@@ -40,22 +43,34 @@ class TrainingDirectory:
         if not path:  # Left empty by mistake, it would be the working directory.
             raise ValueError("expected a directory. Received: --output ''")
         # Resolved, so that `.` has a name too: a model is found by its directory's name.
-        self.path = pathlib.Path(path).resolve()
-        self.resume = resume
+        self.given, self.path = path, pathlib.Path(path).resolve()
+        self.resume, self.overwrite = resume, overwrite
         self.model_path = self.path / f"{self.path.name}.keras"
+        self._lock: int | None = None
         if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"expected a directory. Received: --output {path!r}, a file")
-        if resume or overwrite:
+        self._require_new()
+
+    def __enter__(self) -> TrainingDirectory:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _require_new(self) -> None:
+        if self.resume or self.overwrite:
             return
         for file, what in ((self.model_path, "model"), (self.path / CHECKPOINT, "training")):
             if file.exists():
                 raise FileExistsError(
                     "expected a new directory for --output, or --resume or --overwrite. "
-                    f"Received: {path!r}, which holds the {what} {file.name}"
+                    f"Received: {self.given!r}, which holds the {what} {file.name}"
                 )
 
     def prepare(self, settings: dict[str, Any]) -> None:
-        """Make the directory, before any work is done.
+        """Make the directory, and keep others from it, before any work is done.
 
         Args:
             settings: what decides how the training goes, as JSON. A training that stopped goes on
@@ -63,8 +78,12 @@ class TrainingDirectory:
 
         Raises:
             ValueError: when the training to resume had other settings.
+            FileExistsError: when another training is under way here, or has just ended.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._take_lock()
+        self._require_new()
         record = self.path / SETTINGS
         if self.resume and (self.path / CHECKPOINT).exists():
             self._check(settings, record)
@@ -73,6 +92,19 @@ class TrainingDirectory:
         (self.path / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(self.path / TOKENIZER, ignore_errors=True)
         _write_json(record, settings)
+
+    def _take_lock(self) -> None:
+        """Of the directory itself, which leaves no file behind, not even after a kill."""
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(
+                "expected a directory of its own for each training. Received: --output "
+                f"{self.given!r}, where another one is under way"
+            ) from None
+        except OSError:
+            pass  # A file system without locks, as some are of networks.
 
     def _check(self, settings: dict[str, Any], record: pathlib.Path) -> None:
         """Raises unless the stopped training had the same settings, as far as they are known."""

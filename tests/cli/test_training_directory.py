@@ -11,7 +11,8 @@ from keras_tx.text import SentencePieceTokenizer
 @pytest.mark.parametrize("name", ["out.keras", "state.npz"])
 def test_what_is_there_is_not_lost_unless_asked(tmp_path, name):
     path = tmp_path / "out"
-    TrainingDirectory(str(path)).prepare({})
+    with TrainingDirectory(str(path)) as directory:
+        directory.prepare({})
     TrainingDirectory(str(path))  # An empty directory is as good as none.
     (path / name).write_text("")
     with pytest.raises(FileExistsError, match=f"--resume or --overwrite. Received: .*{name}"):
@@ -38,9 +39,9 @@ def test_the_model_has_the_directory_s_name(tmp_path, monkeypatch):
 
 def test_a_resumed_training_has_the_same_tokenizer(tmp_path):
     path = tmp_path / "out"
-    first = TrainingDirectory(str(path))
-    first.prepare({})
-    fitted = first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
+    with TrainingDirectory(str(path)) as first:
+        first.prepare({})
+        fitted = first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
     again = TrainingDirectory(str(path), resume=True)
     same = again.tokenizer(SentencePieceTokenizer("bpe", 280), lambda: ["other words"])
     assert same.vocabulary == fitted.vocabulary
@@ -51,20 +52,44 @@ def test_a_resumed_training_has_the_same_tokenizer(tmp_path):
 
 def test_a_new_training_leaves_nothing_for_a_resume_to_mix_up(tmp_path):
     # Stopped before its first checkpoint: the old one would go on with the new tokenizer.
-    first = TrainingDirectory(str(tmp_path))
-    first.prepare({"seed": 0})
-    first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
+    with TrainingDirectory(str(tmp_path)) as first:
+        first.prepare({"seed": 0})
+        first.tokenizer(SentencePieceTokenizer("bpe", 270), lambda: ["a cat, a bat"])
     (tmp_path / "state.npz").write_text("")
-    TrainingDirectory(str(tmp_path), resume=True).prepare({"seed": 0})
+    with TrainingDirectory(str(tmp_path), resume=True) as again:
+        again.prepare({"seed": 0})
     assert (tmp_path / "state.npz").exists() and (tmp_path / "tokenizer").is_dir()
-    TrainingDirectory(str(tmp_path), overwrite=True).prepare({"seed": 1})
+    with TrainingDirectory(str(tmp_path), overwrite=True) as new:
+        new.prepare({"seed": 1})
     assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
-    TrainingDirectory(str(tmp_path), resume=True).prepare({"seed": 2})  # Begins: nothing is there.
+    with TrainingDirectory(str(tmp_path), resume=True) as begins:
+        begins.prepare({"seed": 2})  # Nothing is there.
+
+
+def test_two_trainings_at_once(tmp_path):
+    options = {}, {"resume": True}, {"overwrite": True}
+    # All are made before the first has written anything, as commands are that start together.
+    first, *others = [TrainingDirectory(str(tmp_path / "out"), **more) for more in ({}, *options)]
+    with first:
+        first.prepare({"seed": 0})
+        before = (tmp_path / "out" / "settings.json").read_text()
+        for other in others:
+            message = "a directory of its own .* Received: --output '.*out', where another one"
+            with pytest.raises(FileExistsError, match=message), other:
+                other.prepare({"seed": 1})
+        assert (tmp_path / "out" / "settings.json").read_text() == before
+        (tmp_path / "out" / "out.keras").write_text("")
+    # It has ended: only who says so may write over its model.
+    with pytest.raises(FileExistsError, match="--overwrite. Received: .*the model"), others[0]:
+        others[0].prepare({"seed": 1})
+    with others[2]:
+        others[2].prepare({"seed": 1})
 
 
 @pytest.mark.parametrize("record", [b"", b"[]", b"\xff", None])
 def test_a_training_goes_on_with_its_own_settings_alone(tmp_path, record):
-    TrainingDirectory(str(tmp_path)).prepare({"labels": ["é", "\udce9"], "seed": 1})
+    with TrainingDirectory(str(tmp_path)) as first:
+        first.prepare({"labels": ["é", "\udce9"], "seed": 1})
     (tmp_path / "state.npz").write_text("")
     again = TrainingDirectory(str(tmp_path), resume=True)
     again.prepare({"labels": ["é", "\udce9"], "seed": 1})
