@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_tx.training.frozen_weights import require_changing_weights
 from keras_tx.training.memory import keep_freed_memory
@@ -235,14 +236,21 @@ class _Run:
             figures = self.evaluate(validation)
             values = get_values(self.network.variables)
         finally:
-            # Also when interrupted: the checkpoint must hold the weights in training.
-            set_values(self.network.trainable_variables, trained, "training")
+            self.put_back(trained)
         rank = self.options.rank(figures)
         if rank < self.best:
             write_arrays(self.directory / "best.npz", values, {"step": self.step, **figures})
         if self.options.average in ("last", "best"):
             self.snapshots.add(self.step, values, rank)
         return figures, min(rank, self.best), 0 if rank < self.best else self.waited + 1
+
+    def put_back(self, trained: list[np.ndarray]) -> None:
+        """The weights in training, also when interrupted: the checkpoint must hold all of them."""
+        try:
+            set_values(self.network.trainable_variables, trained, "training")
+        except KeyboardInterrupt:
+            set_values(self.network.trainable_variables, trained, "training")
+            raise
 
     def choose(self, validation: Any) -> None:
         """Leave the network with the best weights: one round's, or the average."""

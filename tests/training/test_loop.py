@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_tx.data import TokenBatches, TokenSequences, batch_dataset
 from keras_tx.training import TokenCrossentropy, TrainingOptions, fit_network
-from keras_tx.training.weights import read_arrays, write_arrays
+from keras_tx.training.weights import read_arrays, set_values, write_arrays
 
 STEPS, ROUND = 24, 8
 
@@ -165,6 +165,28 @@ def test_an_interrupted_validation_is_made_up_for(uninterrupted, tmp_path):
         train(network, tmp_path, average=average)
     resumed = build_network(seed=99)
     found = train(resumed, tmp_path, average=average, resume=True)
+    assert same_weights(resumed, expected)
+    assert [row["val_loss"] for row in found] == [row["val_loss"] for row in history]
+
+
+def test_an_interrupt_while_the_weights_are_put_back(tmp_path, monkeypatch):
+    expected = build_network(seed=1)
+    history = train(expected, average="ema")
+    left = ["the first validation's"]
+
+    def interrupted(variables, values, origin):
+        half = len(values) // 2
+        if origin == "training" and left:
+            left.clear()
+            set_values(variables[:half], values[:half], origin)
+            raise KeyboardInterrupt
+        set_values(variables, values, origin)
+
+    monkeypatch.setattr("keras_tx.training.loop.set_values", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(build_network(seed=1), tmp_path, average="ema")
+    resumed = build_network(seed=99)
+    found = train(resumed, tmp_path, average="ema", resume=True)
     assert same_weights(resumed, expected)
     assert [row["val_loss"] for row in found] == [row["val_loss"] for row in history]
 
