@@ -19,6 +19,8 @@ import json
 import pathlib
 
 import keras
+from bad_input import one_line_errors
+from run_directory import add_run_options, begin_run, require_a_round, write_json
 
 import keras_tx
 from keras_tx.data import download, read_imdb, read_imdb_unlabelled, split_labelled
@@ -31,7 +33,6 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
     parser.add_argument("--backbone", required=True, help="a .keras file, or its directory")
-    parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--minutes", type=float, help="training time of this call")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--sequence-length", type=int, default=1024, help="head and tail of more")
@@ -52,10 +53,11 @@ def options() -> argparse.Namespace:
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    add_run_options(parser)
     return parser.parse_args()
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
     data = arguments.data or download("imdb")
@@ -73,6 +75,7 @@ def main() -> None:
         token_dropout=arguments.token_dropout,
         **({"units": arguments.units} if regions else {}),
     )
+    begin_run(arguments)
     history = classifier.fit(
         train,
         held_out,
@@ -90,14 +93,15 @@ def main() -> None:
         directory=arguments.output,
         resume=arguments.resume,
     )
+    require_a_round(history, arguments)
     classifier.save(arguments.output / "sentiment_imdb.keras")
+    write_json(arguments.output / "history.json", history)
     metrics = {
         "held_out": evaluate_classifier(classifier, held_out),
         "held_out_by_branch": {name: round(value, 4) for name, value in history[-1].items()
                                if name.startswith(("encoder_", "ngram_"))},
     }  # fmt: skip
-    (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
-    (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(arguments.output / "metrics.json", metrics)
     print(json.dumps(metrics, indent=2))
 
 

@@ -16,6 +16,8 @@ import json
 import pathlib
 
 import keras
+from bad_input import one_line_errors
+from run_directory import add_run_options, begin_run, require_a_round, write_json
 
 from keras_tx.data import download, read_imdb, read_imdb_unlabelled, split_labelled
 from keras_tx.models import BACKBONE_PRESETS, Backbone
@@ -27,7 +29,6 @@ VALIDATION = 500  # reviews
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--minutes", type=float, help="training time of this call")
     parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--preset", choices=sorted(BACKBONE_PRESETS), default="small")
@@ -49,7 +50,7 @@ def options() -> argparse.Namespace:
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    add_run_options(parser)
     return parser.parse_args()
 
 
@@ -75,9 +76,11 @@ def fitted_tokenizer(
     return tokenizer
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
     train, validation = review_texts(arguments.data or download("imdb"))
+    begin_run(arguments)
     tokenizer = fitted_tokenizer(
         train, arguments.vocabulary_size, arguments.output / "tokenizer", arguments.resume
     )
@@ -108,6 +111,7 @@ def main() -> None:
         directory=arguments.output,
         resume=arguments.resume,
     )
+    require_a_round(history, arguments)
     backbone.save(arguments.output / "imdb_backbone.keras")
     chosen = history[-1]
     metrics = {
@@ -116,8 +120,8 @@ def main() -> None:
         "step": chosen["step"],
         "minutes": chosen["minutes"],
     }
-    (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
-    (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(arguments.output / "history.json", history)
+    write_json(arguments.output / "metrics.json", metrics)
     print(json.dumps(metrics, indent=2))
 
 

@@ -16,6 +16,8 @@ import json
 import pathlib
 
 import keras
+from bad_input import one_line_errors
+from run_directory import add_run_options, begin_run, require_a_round, write_json
 
 import keras_tx
 from keras_tx.data import download, read_imdb, read_imdb_unlabelled, split_labelled
@@ -28,7 +30,6 @@ VALIDATION = 500  # reviews
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--tokenizer-of", metavar="MODEL", help="default: a new vocabulary")
     parser.add_argument("--minutes", type=float, help="training time of this call")
     parser.add_argument("--epochs", type=float, default=3)
@@ -39,7 +40,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--tokens-per-batch", type=int, default=16384)
     parser.add_argument("--steps-per-round", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    add_run_options(parser)
     return parser.parse_args()
 
 
@@ -66,9 +67,11 @@ def fitted_tokenizer(arguments: argparse.Namespace, texts: list[str]) -> Sentenc
     return tokenizer
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
     train, validation = review_texts(arguments.data or download("imdb"))
+    begin_run(arguments)
     tokenizer = fitted_tokenizer(arguments, train)
     keras.utils.set_random_seed(arguments.seed)
     backbone = RegionBackbone(tokenizer, arguments.region_size, arguments.embed_dim)
@@ -84,11 +87,12 @@ def main() -> None:
         directory=arguments.output,
         resume=arguments.resume,
     )
+    require_a_round(history, arguments)
     backbone.save(arguments.output / "imdb_regions.keras")
     chosen = history[-1]
     metrics = {name: chosen[name] for name in ("val_loss", "step", "minutes")}
-    for name, content in (("history", history), ("metrics", metrics)):
-        (arguments.output / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_json(arguments.output / "history.json", history)
+    write_json(arguments.output / "metrics.json", metrics)
     print(json.dumps(metrics, indent=2))
 
 

@@ -7,7 +7,7 @@ The weights of the ranking (`TranslationRanker`), in which a language model of `
 has a part, are fitted on `dev/multi30k` and used for `test/multi30k_2016`; both protocols of
 `train_multi30k.py` are printed, and what each translator gives alone with a beam as large. With
 `--ensemble` one more translator is ranked, which takes the mean of the models' probabilities
-(`translator_ensemble`).
+(`translator_ensemble`). Needs the extra `evaluation`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
+
+from bad_input import one_line_errors, positive_integer
 
 import keras_tx
 from keras_tx.data import read_parallel
@@ -36,12 +38,27 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--ensemble", type=int, metavar="N", default=0, help="the first N models as one more"
     )
-    parser.add_argument("--n-best", type=int, default=8, help="proposals of each translator")
-    return parser.parse_args()
+    parser.add_argument(
+        "--n-best", type=positive_integer, default=8, help="proposals of each translator"
+    )
+    arguments = parser.parse_args()
+    count, names = len(arguments.models), [*arguments.models, *arguments.right_to_left]
+    if arguments.ensemble and not 2 <= arguments.ensemble <= count:
+        parser.error(
+            f"--ensemble expected 2 or more of the --models, which are {count}. "
+            f"Received: {arguments.ensemble}"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:  # Each has a row of its own.
+        parser.error(f"--models and --right-to-left expected each model once. Received: {twice}")
+    return arguments
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
+    for protocol in PROTOCOLS:  # Long before the scores: whether each has what it needs.
+        translation_scores(["a"], ["a"], protocol)
     train, dev, test = (
         read_parallel(arguments.data / name, "en", "fr")
         for name in ("train/multi30k", "dev/multi30k", "test/multi30k_2016")

@@ -16,6 +16,8 @@ import json
 import pathlib
 
 import keras
+from bad_input import name_and_times, one_line_errors
+from run_directory import add_run_options, begin_run, require_a_round, write_json
 
 import keras_tx
 from keras_tx.data import SentencePairs, mix, read_parallel, shared_names, swap_names
@@ -50,7 +52,6 @@ TRAINING_LENGTH = 160
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--start-from", metavar="MODEL", help="a saved translator")
     # The mean of what was and what became is often better than both (Wortsman et al. 2022,
     # "Robust fine-tuning of zero-shot models").
@@ -61,6 +62,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument(
         "--repeat",
+        type=name_and_times,
         metavar="CORPUS=TIMES",
         action="append",
         default=[],
@@ -85,13 +87,12 @@ def options() -> argparse.Namespace:
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    add_run_options(parser)
     return parser.parse_args()
 
 
 def training_pairs(arguments: argparse.Namespace) -> SentencePairs:
-    given = (choice.partition("=") for choice in arguments.repeat)
-    times = TRAINING_CORPORA | {name: float(number) for name, _, number in given}
+    times = TRAINING_CORPORA | dict(arguments.repeat)
     corpora = {name: read_parallel(arguments.data / "train" / name, "en", "fr") for name in times}
     pairs = mix(corpora, times, arguments.seed)
     if arguments.swap_names:
@@ -147,10 +148,12 @@ def measured(translator: Translator, data: pathlib.Path) -> dict[str, dict[str, 
     }
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
     train = training_pairs(arguments)
     sets = validation_sets(arguments.data)
+    begin_run(arguments)
     translator = new_translator(arguments, train)
     begun = translator.network.get_weights()
     history = translator.fit(
@@ -175,6 +178,7 @@ def main() -> None:
         average=arguments.average,
         average_count=arguments.average_count,
     )
+    require_a_round(history, arguments)
     share, learned = arguments.start_share, translator.network.get_weights()
     mixed = [share * old + (1 - share) * new for old, new in zip(begun, learned, strict=True)]
     translator.network.set_weights(mixed)
@@ -183,9 +187,9 @@ def main() -> None:
     path = arguments.output / "translator_en_fr.keras"
     translator.save(path, weights="float16")
     translator = keras_tx.load(path)
-    (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
+    write_json(arguments.output / "history.json", history)
     metrics = measured(translator, arguments.data)
-    (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(arguments.output / "metrics.json", metrics)
     print(json.dumps(metrics, indent=2))
 
 

@@ -7,7 +7,7 @@ parallel files `NAME.en` and `NAME.fr`. After each round the dev sentences are t
 what has the highest BLEU is kept. The run keeps checkpoints in the output directory; after a
 stop the same command with `--resume` goes on. At the end it prints how many minutes dev BLEU
 took to 50, 55 and 58, and the scores on the test set: cased and detokenized, and lower-cased
-and tokenized as most papers report them (for which it needs `sacremoses`).
+and tokenized as most papers report them (for which it needs the extra `evaluation`).
 
 `--reverse` trains from French to English, and `--right-to-left` on targets from their last word
 to their first; the dev BLEU is then of such sentences. `--also PREFIX` adds the pairs of
@@ -24,6 +24,8 @@ import pathlib
 from typing import Any
 
 import keras
+from bad_input import one_line_errors
+from run_directory import add_run_options, begin_run, require_a_round, write_json
 
 from keras_tx.data import SentencePairs, read_parallel
 from keras_tx.evaluation import TranslationQuality, translation_scores
@@ -37,7 +39,6 @@ PROTOCOLS = ("detokenized", "moses_lowercased")
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--reverse", action="store_true", help="from French to English")
     parser.add_argument("--right-to-left", action="store_true", help="the targets' last word first")
     parser.add_argument(
@@ -78,7 +79,7 @@ def options() -> argparse.Namespace:
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    add_run_options(parser)
     return parser.parse_args()
 
 
@@ -125,14 +126,19 @@ def test_scores(
         if last_word_first:
             translations = [reverse_words(translation) for translation in translations]
         scores[name] = {
-            protocol: translation_scores(translations, test.targets, protocol)
+            protocol: translation_scores(
+                translations, test.targets, protocol, translator.target_language
+            )
             for protocol in PROTOCOLS
         }
     return scores
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
+    for protocol in PROTOCOLS:  # Hours before the scores: whether each has what it needs.
+        translation_scores(["a"], ["a"], protocol)
     languages = ("fr", "en") if arguments.reverse else ("en", "fr")
     train, dev, test = (
         read_parallel(arguments.data / name, *languages)
@@ -140,9 +146,10 @@ def main() -> None:
     )
     if arguments.right_to_left:
         train, dev = right_to_left(train), right_to_left(dev)
+    further = [read_parallel(prefix, *languages) for prefix in arguments.also]
+    begin_run(arguments)
     tokenizers = fitted_tokenizers(train, arguments)
-    for prefix in arguments.also:
-        more = read_parallel(prefix, *languages)
+    for more in further:
         train += right_to_left(more) if arguments.right_to_left else more
     keras.utils.set_random_seed(arguments.seed)
     translator = Translator.from_preset(
@@ -180,14 +187,15 @@ def main() -> None:
         average_count=arguments.average_count,
         ema_momentum=arguments.ema_momentum,
     )
+    require_a_round(history, arguments)
     translator.save(arguments.output / "translator_multi30k.keras")
+    write_json(arguments.output / "history.json", history)
     metrics = {
         "minutes_to_dev_bleu": minutes_to(history),
         "dev": history[-1],
         "multi30k_2016": test_scores(translator, test, arguments.right_to_left),
     }
-    (arguments.output / "history.json").write_text(json.dumps(history, indent=2) + "\n")
-    (arguments.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(arguments.output / "metrics.json", metrics)
     print(json.dumps(metrics, indent=2))
 
 

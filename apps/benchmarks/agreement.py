@@ -12,7 +12,8 @@ object: for each beam the share that is identical, and every difference with
 - `first_difference`: the first two tokens that differ, and the log-probability of each there.
   Two that are as good as equal are a tie that rounding decides.
 
-Our translation is tokenized anew for its score, for only its string is known.
+Our translation is tokenized anew for its score, for only its string is known. Needs the extra
+`ctranslate2`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import ctranslate2
 import sentencepiece
+from from_apps import one_line_errors, positive_integer
 
 import keras_tx
 from keras_tx.data import sample_pairs
@@ -135,22 +137,25 @@ def compare(
     }
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="translator_en_fr")
     parser.add_argument("--sentences", type=pathlib.Path, help="default: the sample pairs")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--beams", type=int, nargs="+", default=[1, 5])
+    parser.add_argument("--count", type=positive_integer, default=1000)
+    parser.add_argument("--beams", type=positive_integer, nargs="+", default=[1, 5])
     parser.add_argument("--length-penalty", type=float, default=1.0)
     parser.add_argument("--stop", choices=["count", "safe"], default="count")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive_integer, default=2)
     arguments = parser.parse_args()
-    translator = keras_tx.load(arguments.model)
     if arguments.sentences:
         texts = arguments.sentences.read_text(encoding="utf-8").split("\n")
     else:
         texts = sample_pairs().sources
     texts = [text for text in texts if text][: arguments.count]
+    if not texts:
+        raise ValueError(f"--sentences expected lines. Received: {arguments.sentences} with none")
+    translator = keras_tx.load(arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(translator, pathlib.Path(folder), arguments.threads)
         results = {

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import tensorflow as tf
+from from_apps import one_line_errors, positive_integer
 
 from keras_tx.data import download, read_imdb, split_labelled
 from keras_tx.layers import PositionalEmbedding, TransformerEncoder
@@ -61,10 +62,11 @@ def batches(ids: np.ndarray, labels: np.ndarray, seed: int | None = None) -> tf.
     return tf.data.Dataset.from_generator(epoch, output_signature=signature).prefetch(4)
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, help="default: downloaded")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=positive_integer, default=5)
     # Half precision pays only where the processor has instructions for it.
     parser.add_argument("--precision", default="float32", help="or mixed_bfloat16")
     arguments = parser.parse_args()

@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 
+from from_apps import one_line_errors
+
 import keras_tx
 from keras_tx.data import read_pairs
 from keras_tx.evaluation import translation_scores
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True)

@@ -21,12 +21,14 @@ with less of the machine's wandering.
 
 Ends with a table, and in brackets how many times as fast as PyTorch. GFLOP/s are those of the
 matrix products for real tokens, in sorted batches. With `--precision mixed_bfloat16` it also
-tells how many labels of the shipped model change.
+tells how many labels of the shipped model change. A system that fails is left out of the table, and
+the exit code is 1 then.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import os
@@ -41,6 +43,7 @@ from typing import Any
 
 import numpy as np
 from classification_table import COLUMNS, ENCODERS, faster, remarks, table
+from from_apps import names_of, one_line_errors, positive_integer
 
 SYSTEMS = ("peak", "shipped", "ours", "pytorch", "keras-hub", "scikit-learn")
 WARM_UP_STEPS = 4
@@ -212,19 +215,23 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, help="default: downloaded")
     parser.add_argument("--model", default="sentiment_imdb")
-    parser.add_argument("--count", type=int, default=600, help="reviews to classify")
-    parser.add_argument("--train-count", type=int, default=4000, help="those of scikit-learn")
-    parser.add_argument("--steps", type=int, default=40, help="training steps that count")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="200 reviews, a pass, few steps")
-    parser.add_argument("--tokens-per-batch", type=int, default=4096)
-    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--count", type=positive_integer, default=600, help="reviews to classify")
     parser.add_argument(
-        "--shape", type=int, nargs=4, default=(2, 128, 512, 4),
+        "--train-count", type=positive_integer, default=4000, help="those of scikit-learn"
+    )
+    parser.add_argument(
+        "--steps", type=positive_integer, default=40, help="training steps that count"
+    )
+    parser.add_argument("--repeats", type=positive_integer, default=2)
+    parser.add_argument("--quick", action="store_true", help="200 reviews, a pass, few steps")
+    parser.add_argument("--tokens-per-batch", type=positive_integer, default=4096)
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
+    parser.add_argument("--threads", type=positive_integer, default=2)
+    parser.add_argument(
+        "--shape", type=positive_integer, nargs=4, default=(2, 128, 512, 4),
         metavar=("LAYERS", "SIZE", "INNER", "HEADS"), help="default: 2 128 512 4",
     )  # fmt: skip
-    parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--systems", type=names_of(SYSTEMS), default=",".join(SYSTEMS))
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--reviews", help=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
@@ -249,34 +256,37 @@ def environment(threads: int, workers: int) -> dict[str, str]:
     }
 
 
-def measured(command: Sequence[str], threads: int, workers: int) -> dict:
-    """What a process of its own prints, with a number of batches at a time."""
+def measured(command: Sequence[str], threads: int, workers: int) -> dict | None:
+    """What a process of its own prints, with a number of batches at a time; None if it failed."""
     command = [sys.executable, __file__, *command, "--workers", str(workers)]
-    process = subprocess.run(
-        command, env=environment(threads, workers), stdout=subprocess.PIPE, check=True
-    )
-    return json.loads(process.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment(threads, workers), stdout=subprocess.PIPE)
+    return json.loads(process.stdout.splitlines()[-1]) if process.returncode == 0 else None
 
 
+@one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parsed(argv)
     if arguments.system:
         run_system(arguments)
         return
     given = sys.argv[1:] if argv is None else argv
-    results = {}
+    results, failed = {}, False
     with tempfile.TemporaryDirectory() as directory:
         reviews = pathlib.Path(directory, "reviews.json")
         write_reviews(arguments, reviews)
-        for system in arguments.systems.split(","):
+        for system in arguments.systems:
             command = [*given, "--system", system, "--reviews", str(reviews)]
-            results[system] = measured(command, arguments.threads, 1)
+            found = [measured(command, arguments.threads, 1)]
             if system in (*ENCODERS, "shipped") and arguments.threads > 1:
-                other = measured(command, arguments.threads, arguments.threads)
-                results[system] = faster(results[system], other)
-            print(system, "measured", file=sys.stderr)
+                found.append(measured(command, arguments.threads, arguments.threads))
+            good = [result for result in found if result]
+            if good:
+                results[system] = functools.reduce(faster, good)
+            failed |= len(good) < len(found)
+            print(system, "measured" if len(good) == len(found) else "failed", file=sys.stderr)
     print("\n".join(table(results)), end="\n\n")
     print("\n".join(remarks(results, arguments.count, arguments.precision)))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -147,13 +147,16 @@ def keras_hub_network(vocabulary_size: int, shape: Shape) -> keras.Model:
         vocabulary_size, shape.sequence_length, shape.embed_dim, mask_zero=True, name="embedding"
     )(ids)
     for number in range(shape.num_layers):
-        x = keras_hub.layers.TransformerEncoder(
+        encoder = keras_hub.layers.TransformerEncoder(
             shape.dense_dim,
             shape.num_heads,
             dropout=shape.dropout,
             activation="gelu",
             name=f"encoder_{number}",
-        )(x)
+        )
+        x = encoder(x)
+        attention = encoder._self_attention_layer  # Ours has no dropout there.
+        attention._dropout = attention._dropout_layer.rate = 0.0
     x = keras.layers.Dropout(0.5)(MeanMaxPooling1D()(x))
     logits = keras.layers.Dense(len(LABELS), dtype="float32", name="logits")(x)
     return keras.Model(ids, logits)

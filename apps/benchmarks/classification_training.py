@@ -21,6 +21,7 @@ import tempfile
 from typing import Any
 
 from classification import environment, new_encoder, parsed, training_speed, write_reviews
+from from_apps import one_line_errors
 
 TURNS = 7
 SYSTEMS = ("ours", "pytorch")
@@ -69,6 +70,7 @@ def ratios(ours: list[float], theirs: list[float]) -> list[float]:
     return [one / statistics.mean(pair) for one, pair in zip(ours, around, strict=True)]
 
 
+@one_line_errors
 def main() -> None:
     arguments: Any = parsed(None)
     if arguments.system:

@@ -2,10 +2,10 @@
 
     python apps/benchmarks/decoding.py --sentences multi30k_2016.en
 
-Each system runs in a process of its own, which prints what it measured: sentences a second
-(tokenizing and detokenizing included) for greedy search and a beam of 5, one sentence at a
-time and in batches of 32 and 64, and the most memory it took. Before it is measured, each cell is
-run on 64 sentences, and by XLA on all, so that it has compiled what it needs.
+Each system runs in a process of its own, on `--threads` processors, which prints what it measured:
+sentences a second (tokenizing and detokenizing included) for greedy search and a beam of 5, one
+sentence at a time and in batches of 32 and 64, and the most memory it took. Before it is measured,
+each cell is run on 64 sentences, and by XLA on all, so that it has compiled what it needs.
 
 "graph" and "xla" run as `keras-tx translate` does: without oneDNN's kernels, and with one thread
 for an operation, so that two batches run side by side. "graph-one-thread" has a single thread for
@@ -15,7 +15,8 @@ instructions for it; its translations are not all the same. "graph-onednn" is th
 TensorFlow starts by itself: oneDNN, and both threads for each operation of one batch.
 CTranslate2 shares each operation between two threads, and "-side-by-side" runs two batches.
 Ends with a table: sentences a second, and in brackets how many times as fast as CTranslate2 in
-float32, of its two ways the one that is faster in the cell. Needs the extra `ctranslate2`.
+float32, of its two ways the one that is faster in the cell. A system that fails is left out of
+the table, and the exit code is 1 then. Needs the extra `ctranslate2`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from from_apps import names_of, one_line_errors, positive_integer
 
 PEERS = ("ctranslate2-float32", "ctranslate2-float32-side-by-side")
 SYSTEMS = (
@@ -143,13 +146,23 @@ def read_sentences(arguments: argparse.Namespace) -> list[str]:
     if arguments.sentences is None:
         from keras_tx.data import sample_pairs
 
-        return sample_pairs().sources
+        return sample_pairs().sources[: arguments.count]
     lines = arguments.sentences.read_text(encoding="utf-8").split("\n")
-    return [line for line in lines if line][: arguments.count]
+    sentences = [line for line in lines if line][: arguments.count]
+    if not sentences:
+        raise ValueError(f"--sentences expected lines. Received: {arguments.sentences} with none")
+    return sentences
+
+
+def bind(threads: int) -> None:
+    """Leave this process so many processors: TensorFlow's threads would take all there are."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def run_system(arguments: argparse.Namespace) -> None:
     """Measure one system; print one JSON object."""
+    bind(arguments.threads)  # Before TensorFlow is imported, which counts the processors.
     sentences = read_sentences(arguments)
     name, *kind = arguments.system.split("-")
     if name == "ctranslate2":
@@ -162,7 +175,7 @@ def run_system(arguments: argparse.Namespace) -> None:
             # One at a time is slow, and the book's loop slower still: a part tells enough.
             few = 8 if name == "book" else 100
             chosen = sentences[:: max(len(sentences) // few, 1)] if batch_size == 1 else sentences
-            if name == "book":
+            if name == "book" and batch_size > 1:
                 chosen = chosen[: 2 * batch_size]
             calls = [[sentence] for sentence in chosen] if batch_size == 1 else [chosen]
             for call in calls if name == "xla" else [chosen[:64]]:
@@ -212,36 +225,46 @@ def print_agreement(results: dict[str, dict]) -> None:
             print(f"{system}, {beam}: {same} of {len(found)} as CTranslate2's in float32")
 
 
+def measured(command: Sequence[str], environment: Mapping[str, str]) -> dict | None:
+    """What a process of its own prints; None when it failed."""
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
+    return json.loads(process.stdout.splitlines()[-1]) if process.returncode == 0 else None
+
+
+@one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="translator_en_fr")
     parser.add_argument("--sentences", type=pathlib.Path, help="default: the sample sentences")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--systems", default=",".join(SYSTEMS))
+    parser.add_argument("--count", type=positive_integer, default=1000)
+    parser.add_argument("--threads", type=positive_integer, default=2)
+    parser.add_argument("--systems", type=names_of(SYSTEMS), default=",".join(SYSTEMS))
     parser.add_argument("--system", choices=SYSTEMS, help=argparse.SUPPRESS)
     parser.add_argument("--engine-model", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.system:
         run_system(arguments)
         return
+    if arguments.sentences:
+        read_sentences(arguments)  # A mistake there would be one of each system.
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     results = {}
     with tempfile.TemporaryDirectory() as directory:
         engine_model = f"{directory}/engine"
-        if "ctranslate2" in arguments.systems:
+        if any(system.startswith("ctranslate2") for system in arguments.systems):
             import keras_tx
 
             keras_tx.load(arguments.model).export(engine_model, format="ctranslate2")
-        for system in arguments.systems.split(","):
-            command = [sys.executable, __file__, *(argv or sys.argv[1:])]
+        for system in arguments.systems:
+            command = [sys.executable, __file__, *(sys.argv[1:] if argv is None else argv)]
             command += ["--system", system, "--engine-model", engine_model]
-            settings = environment | SETTINGS.get(system, {})
-            process = subprocess.run(command, env=settings, stdout=subprocess.PIPE, check=True)
-            results[system] = json.loads(process.stdout.splitlines()[-1])
-            print(system, "measured", file=sys.stderr)
+            result = measured(command, environment | SETTINGS.get(system, {}))
+            if result:
+                results[system] = result
+            print(system, "measured" if result else "failed", file=sys.stderr)
     print_table(results)
     print_agreement(results)
+    sys.exit(0 if len(results) == len(arguments.systems) else 1)
 
 
 if __name__ == "__main__":

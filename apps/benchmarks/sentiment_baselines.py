@@ -19,6 +19,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from from_apps import one_line_errors
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -89,6 +90,7 @@ def baselines() -> dict[str, Pipeline]:
     }
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, help="default: downloaded")

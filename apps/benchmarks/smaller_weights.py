@@ -15,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+from from_apps import one_line_errors, positive_integer
+
 KINDS = ("float32", "float16", "int8")
 
 
@@ -31,12 +33,13 @@ def translations(directory: pathlib.Path, batches: Sequence[list[str]]) -> tuple
     return texts, len(texts) / seconds
 
 
+@one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="translator_en_fr")
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--count", type=positive_integer, default=300)
+    parser.add_argument("--batch-size", type=positive_integer, default=32)
     arguments = parser.parse_args(argv)
 
     import keras_tx

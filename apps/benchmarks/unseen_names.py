@@ -2,9 +2,9 @@
 
     python apps/benchmarks/unseen_names.py --data en-fr --model translator_en_fr
 
-Names of newstest2013 that the training sets do not have, and parts of them joined to new ones,
-take the place of the names in sentences of Tatoeba's dev and test sets. Prints how many
-translations have the name, letter for letter.
+Names of newstest2013 that the training sets of `train_en_fr.py` do not have, and parts of them
+joined to new ones, take the place of the names in sentences of Tatoeba's dev and test sets. Prints
+how many translations have the name, letter for letter.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import json
 import pathlib
 import re
 
+from from_apps import one_line_errors
+from train_en_fr import TRAINING_CORPORA
+
 import keras_tx
 from keras_tx.data import SentencePairs, mix, read_parallel, shared_names, swap_names
 
-TRAINING_SETS = ("tatoeba", "news", "government", "opensubtitles")
 # The names in whose place others are put: those that Tatoeba's sentences mostly have.
 USUAL = {"Tom", "Mary", "Marie", "Boston"}
 
@@ -28,7 +30,7 @@ def sentences_and_names(data: pathlib.Path, seed: int) -> list[tuple[str, list[s
     def read(name: str) -> SentencePairs:
         return read_parallel(data / name, "en", "fr")
 
-    training = {name: read(f"train/{name}") for name in TRAINING_SETS}
+    training = {name: read(f"train/{name}") for name in TRAINING_CORPORA}
     seen = set(shared_names(mix(training, dict.fromkeys(training, 1))))
     unseen = set(shared_names(read("dev/newstest2013"))) - seen
     everyday = read("dev/tatoeba") + read("test/tatoeba")
@@ -40,6 +42,7 @@ def sentences_and_names(data: pathlib.Path, seed: int) -> list[tuple[str, list[s
     return [(source, names) for source, names in found if names]
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True)

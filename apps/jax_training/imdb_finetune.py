@@ -3,12 +3,12 @@
     python apps/jax_training/imdb_finetune.py --ids runs/imdb/ids.npz \
         --encoder runs/imdb/encoder.npz --output runs/imdb/classifier.npz
 
-Needs JAX, no TensorFlow. Each step reads labelled and unlabelled reviews, with the losses of
-`keras_tx.training.AdversarialTraining`; `TextClassifier.fit(adversarial=…, unlabelled=…)` does the
-same in TensorFlow. With `--teacher`, an earlier classifier of the same sizes, also that one's
-answers for the unlabelled reviews are learned. With `--minutes` the schedule ends by then,
-compiling included. After each round it keeps a checkpoint beside the output; after a stop the same
-command with `--resume` goes on.
+Needs JAX (`pip install jax`), no TensorFlow. Each step reads labelled and unlabelled reviews, with
+the losses of `keras_tx.training.AdversarialTraining`; `TextClassifier.fit(adversarial=…,
+unlabelled=…)` does the same in TensorFlow. With `--teacher`, an earlier classifier of the same
+sizes, also that one's answers for the unlabelled reviews are learned. With `--minutes` the schedule
+ends by then, compiling included. After each round it keeps a checkpoint beside the output; after a
+stop the same command with `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -25,9 +25,17 @@ import jax.numpy as jnp
 import numpy as np
 from classifier import Classifier, crossentropy
 from encoder import random_key
+from from_apps import one_line_errors
 from optimizer import Optimizer, learning_rate
 from reviews import Reviews
-from weight_files import load_state, save_state, save_weights
+from weight_files import (
+    checkpoint_of,
+    forget_run,
+    is_finished,
+    load_state,
+    save_state,
+    save_weights,
+)
 
 
 def options() -> argparse.Namespace:
@@ -140,8 +148,10 @@ def train(arguments: argparse.Namespace, started: float) -> None:
     print(f"compiled after {time.monotonic() - started:.0f} seconds", flush=True)
     history: list[dict[str, float]] = []
     step, progress, waiting, figures = 0, 0.0, {}, {}
-    checkpoint = arguments.output.with_suffix(".state.npz")
-    if arguments.resume and checkpoint.exists():
+    checkpoint = checkpoint_of(arguments.output)
+    if not arguments.resume:
+        forget_run(arguments.output)
+    elif checkpoint.exists():
         training.state, history = load_state(checkpoint, training.state)
         step = int(history[-1]["step"])
         started -= history[-1]["seconds"]
@@ -169,5 +179,14 @@ def train(arguments: argparse.Namespace, started: float) -> None:
     checkpoint.unlink(missing_ok=True)
 
 
+@one_line_errors
+def main() -> None:
+    arguments = options()
+    if arguments.resume and is_finished(arguments.output):
+        print(f"{arguments.output} is finished; without --resume it is trained anew")
+        return
+    train(arguments, time.monotonic())
+
+
 if __name__ == "__main__":
-    train(options(), time.monotonic())
+    main()

@@ -15,6 +15,7 @@ import pathlib
 
 import keras
 import numpy as np
+from from_apps import one_line_errors
 
 import keras_tx
 from keras_tx.data import download, read_imdb, split_labelled
@@ -25,6 +26,7 @@ from keras_tx.text import SentencePieceTokenizer
 WINDOW, LONGEST = 512, 1024  # As in `imdb_finetune.py`.
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)

@@ -14,12 +14,14 @@ import argparse
 import pathlib
 
 import numpy as np
+from from_apps import one_line_errors
 
 from keras_tx.data import download, read_imdb, read_imdb_unlabelled, split_labelled
 from keras_tx.text import SentencePieceTokenizer
 from keras_tx.training import word_beginnings
 
 CHUNK = 1000  # Reviews that are tokenized at once.
+LARGEST_VOCABULARY = 2**16  # Ids are stored in two bytes.
 
 
 def tokenized(tokenizer: SentencePieceTokenizer, texts: list[str]) -> list[np.ndarray]:
@@ -30,6 +32,7 @@ def tokenized(tokenizer: SentencePieceTokenizer, texts: list[str]) -> list[np.nd
     return rows
 
 
+@one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path)
@@ -48,6 +51,11 @@ def main() -> None:
     tokenizer = SentencePieceTokenizer("unigram", vocabulary_size=arguments.vocabulary_size)
     # A quarter of the reviews holds all frequent words, and keeps the training short.
     tokenizer.fit((parts["train"] + parts["unlabelled"])[::4])
+    if len(tokenizer.vocabulary) > LARGEST_VOCABULARY:
+        raise ValueError(
+            f"expected a vocabulary of at most {LARGEST_VOCABULARY:,} pieces. "
+            f"Received: {len(tokenizer.vocabulary):,}"
+        )
     directory = arguments.output / "tokenizer"
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_assets(str(directory))

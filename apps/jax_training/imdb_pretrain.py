@@ -2,12 +2,12 @@
 
     python apps/jax_training/imdb_pretrain.py --ids runs/imdb/ids.npz --output runs/imdb/encoder.npz
 
-Needs JAX, no TensorFlow. All that `imdb_prepare.py` left but the reviews that are held out, and 500
-others on which the guesses are measured, is read from random places on in rows of
-`--sequence-length` tokens; half of the rows begin where a review does, as in classification. With
-`--minutes` the schedule ends by then, compiling included. With `--start-from` the encoder of an
-earlier run, or of a classifier, learns on. Every few rounds it keeps a checkpoint beside the
-output; after a stop the same command with `--resume` goes on.
+Needs JAX (`pip install jax`), no TensorFlow. All that `imdb_prepare.py` left but the reviews that
+are held out, and 500 others on which the guesses are measured, is read from random places on in
+rows of `--sequence-length` tokens; half of the rows begin where a review does, as in
+classification. With `--minutes` the schedule ends by then, compiling included. With `--start-from`
+the encoder of an earlier run, or of a classifier, learns on. Every few rounds it keeps a checkpoint
+beside the output; after a stop the same command with `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -22,9 +22,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from encoder import END, Encoder, guessing_head, new_guessing_head, random_key
+from from_apps import one_line_errors
 from guessing_loss import guessing_loss
 from optimizer import Optimizer, Pace, learning_rate
-from weight_files import load_classifier, load_state, save_state, save_weights
+from weight_files import (
+    checkpoint_of,
+    forget_run,
+    is_finished,
+    load_classifier,
+    load_state,
+    save_state,
+    save_weights,
+)
 
 
 def options() -> argparse.Namespace:
@@ -200,8 +209,10 @@ def train(arguments: argparse.Namespace, started: float) -> None:
     number = sum(weight.size for weight in jax.tree.leaves(state[0]))
     print(f"{number:,} weights, {reviews['train'].shape[0]:,} tokens", flush=True)
     history: list[dict[str, float]] = []
-    checkpoint = arguments.output.with_suffix(".state.npz")
-    if arguments.resume and checkpoint.exists():
+    checkpoint = checkpoint_of(arguments.output)
+    if not arguments.resume:
+        forget_run(arguments.output)
+    elif checkpoint.exists():
         state, history = load_state(checkpoint, state)
     step, before = (int(history[-1]["step"]), history[-1]["seconds"]) if history else (0, 0.0)
     pace = Pace(arguments, started - before)
@@ -231,9 +242,18 @@ def train(arguments: argparse.Namespace, started: float) -> None:
         if not ended and len(history) % arguments.rounds_per_checkpoint == 0:
             save_state(checkpoint, state, history)
         pace.measure_rest()
-    checkpoint.unlink(missing_ok=True)
     arguments.output.with_suffix(".json").write_text(json.dumps(history, indent=1) + "\n")
+    checkpoint.unlink(missing_ok=True)
+
+
+@one_line_errors
+def main() -> None:
+    arguments = options()
+    if arguments.resume and is_finished(arguments.output):
+        print(f"{arguments.output} is finished; without --resume it is trained anew")
+        return
+    train(arguments, time.monotonic())
 
 
 if __name__ == "__main__":
-    train(options(), time.monotonic())
+    main()

@@ -2,6 +2,8 @@
 
     python apps/jax_training/translation_finish.py --data en-fr --run runs/multi30k \
         --output runs/multi30k/finished --test test/multi30k_2016 --num-heads 4
+
+The protocol `moses_lowercased` needs the extra `evaluation`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
+from from_apps import one_line_errors
 
 from keras_tx.data import read_parallel
 from keras_tx.evaluation import translation_scores
@@ -71,8 +74,11 @@ def scores(translator: Translator, arguments: argparse.Namespace) -> dict[str, A
     return found
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
+    for protocol in arguments.protocols:  # Before the work: whether each has what it needs.
+        translation_scores(["a"], ["a"], protocol)
     translator = finished(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = f"translator_{arguments.run.name}.keras"

@@ -3,7 +3,7 @@
     python apps/jax_training/translation_prepare.py --data en-fr --output runs/multi30k \
         --corpus multi30k --validate multi30k --vocabulary-size 6000 --variants 1
 
-Needs the packages of keras_tx; what comes after it needs JAX and Keras only.
+Needs the packages of keras_tx; what comes after it needs JAX (`pip install jax`) and Keras only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import pathlib
 
 import numpy as np
+from from_apps import name_and_times, one_line_errors
 
 import keras_tx
 from keras_tx.data import SentencePairs, read_parallel
@@ -25,7 +26,8 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("--corpus", nargs="+", required=True, metavar="NAME[=TIMES]",
+    parser.add_argument("--corpus", nargs="+", required=True, type=corpus_and_times,
+                        metavar="NAME[=TIMES]",
                         help="of `train/`, and how often it is read in an epoch")  # fmt: skip
     parser.add_argument("--validate", nargs="+", required=True, metavar="NAME", help="of `dev/`")
     parser.add_argument("--vocabulary-size", type=int, default=8000)
@@ -35,15 +37,21 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def corpus_and_times(text: str) -> tuple[str, float]:
+    """Once, if nothing else is said."""
+    return name_and_times(text if "=" in text else f"{text}=1")
+
+
 def new_tokenizer(arguments: argparse.Namespace, texts: list[str]) -> SentencePieceTokenizer:
     if arguments.tokenizer_of:
         return keras_tx.load(arguments.tokenizer_of).tokenizer
     return SentencePieceTokenizer("bpe", vocabulary_size=arguments.vocabulary_size).fit(texts)
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
-    chosen = dict(name.partition("=")[::2] for name in arguments.corpus)
+    chosen = dict(arguments.corpus)
     train = {name: read_parallel(arguments.data / "train" / name, *LANGUAGES) for name in chosen}
     dev = {
         f"dev_{name}": read_parallel(arguments.data / "dev" / name, *LANGUAGES)
@@ -59,7 +67,7 @@ def main() -> None:
     directory = arguments.output / "tokenizer"
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_assets(str(directory))
-    arrays = {f"{name}_times": np.array(float(times or 1)) for name, times in chosen.items()}
+    arrays = {f"{name}_times": np.array(times) for name, times in chosen.items()}
     for name, pairs in (train | dev).items():
         # What is measured on has the pieces that a translator will read.
         variants = 0 if name in dev else arguments.variants

@@ -8,8 +8,8 @@ texts, and the students learn from these pairs too. Beside the words of a pair t
 mean probabilities of the teachers (Kim and Rush 2016; Freitag et al. 2017 for several teachers).
 After each part of that its result is kept in the folder of the run; after a stop the same
 command goes on behind it. `student_0.npz` has the weights of the first student, and
-`student_0.json` its translations of the dev sets. Needs JAX, Keras, sentencepiece and sacrebleu,
-no TensorFlow.
+`student_0.json` its translations of the dev sets. Needs JAX (`pip install jax`), Keras,
+sentencepiece and sacrebleu, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import keras
 import numpy as np
 import sacrebleu
 import sentencepiece
+from from_apps import one_line_errors
 from pairs import Pairs, read_corpora
 from translation_network import Network, Size
 from translation_search import Search
@@ -131,8 +132,11 @@ class Recipe:
         with np.load(path) as stored:
             return [stored[f"array_{place}"] for place in range(len(stored.files))]
 
-    def teachers(self, cycle: int) -> Teachers:
-        """Trained teachers, whose translations are among the pairs from now on."""
+    def teachers(self, cycle: int) -> Teachers | None:
+        """Trained teachers, whose translations are among the pairs from now on.
+
+        None when all of them translate from French, which teaches a student no probabilities.
+        """
         name, network = f"teachers_{cycle}", self.networks["teacher"]
         arrays = self.kept(
             name, lambda: network.listed(self.trained("teacher", name, self.forward))
@@ -143,12 +147,13 @@ class Recipe:
             raise ValueError(f"{name}.npz expected shapes {expected}. Received: {found}")
         weights = network.grouped([jnp.asarray(array) for array in arrays])
         from_english = Teachers(network, part_of(weights, 0, self.arguments.teachers))
-        self.report(f"{name}: the first one", "teacher", part_of(weights, 0, 1))
+        if self.arguments.teachers:
+            self.report(f"{name}: the first one", "teacher", part_of(weights, 0, 1))
         if self.arguments.teachers > 1:
             self.report(f"{name}: together", "teacher", from_english.weights)
         made = self.kept(f"translations_{cycle}", lambda: self.translations(weights))
         self.add_translations(made)
-        return from_english
+        return from_english if self.arguments.teachers else None
 
     def translations(self, weights: Any) -> list[np.ndarray]:
         """For each model and corpus the ids, and the lengths; -1 where there is no end."""
@@ -189,7 +194,7 @@ class Recipe:
 
     def run(self) -> None:
         arguments, teachers = self.arguments, None
-        for cycle in range(arguments.cycles):
+        for cycle in range(arguments.cycles if self.forward else 0):
             teachers = self.teachers(cycle)
         if not arguments.students:
             return
@@ -211,6 +216,7 @@ def part_of(weights: Any, first: int, end: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[first:end], weights)
 
 
+@one_line_errors
 def main() -> None:
     arguments = options()
     keras.utils.set_random_seed(arguments.seed)

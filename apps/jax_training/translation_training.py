@@ -145,7 +145,11 @@ class Training:
         return jnp.sum(jnp.where(real, losses, 0.0)) / jnp.sum(real), seeds
 
     def run(self, name: str) -> Any:
-        """Train; the averaged weights of all models."""
+        """Train; the averaged weights of all models.
+
+        Raises:
+            ValueError: when a loss is no number any more: what came of it would be kept as made.
+        """
         settings, step, progress = self.settings, 0, 0.0
         print(f"{name}: compiled in {time.monotonic() - self.started:.0f} seconds", flush=True)
         loss = jnp.zeros(())
@@ -161,6 +165,8 @@ class Training:
             if step % settings.steps_per_round == 0 or progress >= 1:
                 row = {"step": step, "seconds": round(seconds, 1), "loss": rounded(loss)}
                 print(name, json.dumps(row | {"val_loss": self.validated()}), flush=True)
+                if not np.isfinite(row["loss"]).all():
+                    raise ValueError(f"{name} expected finite losses. Received: {row['loss']}")
         return self.state[1]
 
     def validated(self) -> list[float]:

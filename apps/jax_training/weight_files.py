@@ -40,6 +40,23 @@ def load_state(path: pathlib.Path, like: Any) -> tuple[Any, list[dict[str, float
     return jax.tree.unflatten(jax.tree.structure(like), leaves), history
 
 
+def checkpoint_of(output: pathlib.Path) -> pathlib.Path:
+    """Where a training keeps its state; not there any more when it has come to its end."""
+    return output.with_suffix(".state.npz")
+
+
+def is_finished(output: pathlib.Path) -> bool:
+    """Whether a training has come to its end: its history, beside the output, is written last."""
+    history = output.with_suffix(".json")
+    return output.exists() and history.exists() and not checkpoint_of(output).exists()
+
+
+def forget_run(output: pathlib.Path) -> None:
+    """Remove what would make a new training look like the earlier one, stopped or finished."""
+    for path in (output.with_suffix(".json"), checkpoint_of(output)):
+        path.unlink(missing_ok=True)
+
+
 def load_arrays(path: pathlib.Path) -> list[np.ndarray]:
     with np.load(path) as stored:
         return [stored[f"array_{place}"].astype("float32") for place in range(len(stored.files))]

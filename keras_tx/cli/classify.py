@@ -76,6 +76,8 @@ def classify(
     """
     if explain and threshold is not None:  # What is explained is the best label, sure or not.
         raise click.UsageError("expected --explain or --threshold. Received: both")
+    if not separator:
+        raise click.UsageError("expected one or more characters for --separator. Received: ''")
     to_line = functools.partial(_LINES[line_format], separator=separator)
 
     def prepare() -> Any:

@@ -9,6 +9,7 @@ import click
 
 from keras_tx.cli.errors import FAILED
 from keras_tx.cli.loading import load_model, precision_option, start_tensorflow
+from keras_tx.cli.numbers import no_nan
 from keras_tx.cli.text_lines import print_line
 
 
@@ -118,7 +119,19 @@ def _say_without_warm_up() -> None:
     type=click.Path(exists=True, dir_okay=False),
     help="Further texts to compare, one in a line.",
 )
-def check_export(directory: str, model: str | None, runtime: str, sentences: str | None) -> None:
+@click.option(
+    "--time-limit",
+    metavar="SECONDS",
+    # What the operating system can wait for ends at about 2 million.
+    type=click.FloatRange(min=0, min_open=True, max=1e6),
+    callback=no_nan,
+    default=600.0,
+    show_default=True,
+    help="When to give up what runs it: a large model on a slow machine needs more.",
+)
+def check_export(
+    directory: str, model: str | None, runtime: str, sentences: str | None, time_limit: float
+) -> None:
     """Check that the export in DIR runs as TensorFlow Serving runs it.
 
     DIR is a base directory, whose newest version is checked, or that of one version. The exit
@@ -133,7 +146,9 @@ def check_export(directory: str, model: str | None, runtime: str, sentences: str
     loaded = load_model(model, precision=_precision(version)) if model else _origin(version)
     lines = split_lines(read_text(sentences)) if sentences else []
     try:
-        report = run_check(version, model=loaded, runtime=runtime, sentences=lines)
+        report = run_check(
+            version, model=loaded, runtime=runtime, sentences=lines, time_limit=time_limit
+        )
     except ImportError as error:  # A package of an extra: the message says which.
         raise click.ClickException(str(error)) from error
     for problem in report.problems:
@@ -170,7 +185,7 @@ def _origin(version: pathlib.Path) -> Any:
 
     name = read_facts(version).get("model")
     reason = "the export names no model"
-    if name:
+    if isinstance(name, str) and name:  # Others' facts may hold anything.
         try:
             return load_model(name, precision=_precision(version))
         except (FileNotFoundError, ValueError) as error:

@@ -34,7 +34,8 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
         return
     target = target_of(path)
     folder, name = os.path.split(target)
-    beside = os.path.join(folder, f".{name[:200]}.{os.getpid()}.part")
+    short = os.fsdecode(os.fsencode(name)[:200])  # A name may have 255 bytes.
+    beside = os.path.join(folder, f".{short}.{os.getpid()}.part")
     try:
         with open(beside, "wb") as stream:
             yield stream

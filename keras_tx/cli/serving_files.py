@@ -61,13 +61,18 @@ def serving_files(
         labelled[name] = int(version)
     start_tensorflow()
     from keras_tx.serving import write_server_files
+    from keras_tx.serving.server_files import unfinished_versions
 
-    for file in write_server_files(
+    files = write_server_files(
         exports,
         output,
         stable=labelled,
         max_batch_size=max_batch_size,
         cpus=cpus,
         replicas=replicas,
-    ):
+    )
+    for directory in exports:
+        for folder in unfinished_versions(directory):
+            click.echo(f"Not served, for it has no saved_model.pb: {folder}", err=True)
+    for file in files:
         print_line(str(file))

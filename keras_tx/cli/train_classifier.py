@@ -98,7 +98,9 @@ def classifier(
         _expect_none(choices, ("unlabelled", "adversarial_shift"), "--multi-label")
     if choices["backbone"] is not None:
         _expect_none(choices, ("preset", "vocabulary_size"), "--backbone, which has its own")
-    _train(data, dev, separator=(separator or SEPARATOR) if multi_label else None, **choices)
+    if multi_label and separator is None:
+        separator = SEPARATOR
+    _train(data, dev, separator=separator, **choices)
 
 
 @click.command()
@@ -219,6 +221,26 @@ def _examples(
     return split(examples, held_out, seed)
 
 
+def _further_settings(
+    begun: Any,
+    class_weights: Any = None,
+    unlabelled: Any = None,
+    adversarial: Any = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """What decides how a training goes, of the options that were given."""
+    settings: dict[str, Any] = {}
+    if begun is not None:  # Another model's ids would mean other tokens.
+        settings["backbone (its vocabulary's checksum)"] = checksum(begun.tokenizer.vocabulary)
+    if class_weights is not None:
+        settings["class weights"] = class_weights
+    if unlabelled:
+        settings["unlabelled texts (their checksum)"] = checksum(unlabelled)
+    if adversarial is not None:
+        settings["adversarial shift"] = adversarial.shift
+    return settings
+
+
 def _train_classifier(
     directory: TrainingDirectory,
     examples: Any,
@@ -256,6 +278,7 @@ def _train_classifier(
             "preset": preset,
             "vocabulary size": vocabulary_size,
             "examples (their checksum)": checksum(parts),
+            **_further_settings(begun, **fit_options),
         }
     )
     keras.utils.set_random_seed(seed)

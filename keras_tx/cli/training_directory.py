@@ -28,7 +28,7 @@ class TrainingDirectory:
         overwrite: what stands here may be lost.
 
     Raises:
-        ValueError: when `path` is empty.
+        ValueError: when `path` is empty, and for `resume` with `overwrite`.
         NotADirectoryError: when `path` is a file.
         FileExistsError: when there is a model or a stopped training, and neither `resume` nor
             `overwrite` is given.
@@ -42,6 +42,8 @@ class TrainingDirectory:
     def __init__(self, path: str, resume: bool = False, overwrite: bool = False) -> None:
         if not path:  # Left empty by mistake, it would be the working directory.
             raise ValueError("expected a directory. Received: --output ''")
+        if resume and overwrite:
+            raise ValueError("expected --resume or --overwrite. Received: both")
         # Resolved, so that `.` has a name too: a model is found by its directory's name.
         self.given, self.path = path, pathlib.Path(path).resolve()
         self.resume, self.overwrite = resume, overwrite
@@ -119,11 +121,11 @@ class TrainingDirectory:
                 f"expected the settings of the stopped training. Received: {str(record)!r}, which "
                 "has none (--overwrite starts anew)"
             )
-        for name in settings:
-            if before.get(name) != settings[name]:
+        for name in {**before, **settings}:
+            if before.get(name) != settings.get(name):
                 raise ValueError(
                     f"expected the {name} of the stopped training: {before.get(name)!r}. "
-                    f"Received: {settings[name]!r} (--overwrite starts anew)"
+                    f"Received: {settings.get(name)!r} (--overwrite starts anew)"
                 )
 
     def tokenizer(self, new: Any, texts: Callable[[], Iterable[str]]) -> Any:

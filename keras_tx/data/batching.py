@@ -31,9 +31,9 @@ def bucket_lengths(lengths: Any, longest: int | None = None) -> np.ndarray:
         >>> bucket_lengths([33], longest=36).tolist()
         [36]
     """
-    lengths = np.asarray(lengths)
+    lengths = np.asarray(lengths).astype("int64")  # An unsigned one would have no negative.
     _, bits = np.frexp(np.maximum(lengths - 1, 0))  # 2 ** bits is the next power of two.
-    steps = 2 ** np.maximum(bits - 3, 0)
+    steps = np.int64(2) ** np.maximum(bits - 3, 0)
     rounded = -(-lengths // steps) * steps
     return rounded if longest is None else np.minimum(rounded, longest)
 

@@ -35,9 +35,11 @@ class LabelledTexts:
 
     def __post_init__(self) -> None:
         # A frozen dataclass can only be given its checked copies this way.
-        object.__setattr__(self, "texts", _strings(self.texts, "texts"))
+        object.__setattr__(self, "texts", checked_strings(self.texts, "texts"))
         object.__setattr__(self, "labels", _integers(self.labels, "labels"))
-        object.__setattr__(self, "label_names", tuple(_strings(self.label_names, "label_names")))
+        object.__setattr__(
+            self, "label_names", tuple(checked_strings(self.label_names, "label_names"))
+        )
         if not self.label_names or len(set(self.label_names)) != len(self.label_names):
             raise ValueError(
                 "`label_names` must hold at least one name and no name twice. "
@@ -81,7 +83,7 @@ class LabelledTexts:
         Raises:
             IndexError: if a position is negative or too large.
         """
-        positions = _positions(indices, len(self))
+        positions = checked_positions(indices, len(self))
         return LabelledTexts(
             [self.texts[position] for position in positions],
             [self.labels[position] for position in positions],
@@ -112,8 +114,8 @@ class SentencePairs:
     targets: list[str]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sources", _strings(self.sources, "sources"))
-        object.__setattr__(self, "targets", _strings(self.targets, "targets"))
+        object.__setattr__(self, "sources", checked_strings(self.sources, "sources"))
+        object.__setattr__(self, "targets", checked_strings(self.targets, "targets"))
         if len(self.sources) != len(self.targets):
             raise ValueError(
                 "`sources` and `targets` must have the same length. "
@@ -141,14 +143,15 @@ class SentencePairs:
         Raises:
             IndexError: if a position is negative or too large.
         """
-        positions = _positions(indices, len(self))
+        positions = checked_positions(indices, len(self))
         return SentencePairs(
             [self.sources[position] for position in positions],
             [self.targets[position] for position in positions],
         )
 
 
-def _strings(values: Iterable[str], name: str) -> list[str]:
+def checked_strings(values: Iterable[str], name: str) -> list[str]:
+    """Strings as a list; a TypeError for anything else."""
     # A lone string is iterable too, and would silently become a list of its characters.
     if isinstance(values, (str, bytes)):
         raise TypeError(f"`{name}` must be a list of strings. Received: {name}={values!r}")
@@ -171,7 +174,8 @@ def _integers(values: Iterable[int], name: str) -> list[int]:
     return integers
 
 
-def _positions(indices: Iterable[int], length: int) -> list[int]:
+def checked_positions(indices: Iterable[int], length: int) -> list[int]:
+    """The positions of some of `length` examples; an IndexError for others."""
     positions = _integers(indices, "indices")
     for position in positions:
         if not 0 <= position < length:

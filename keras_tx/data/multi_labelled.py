@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from keras_tx.data.examples import LabelledTexts
+from keras_tx.data.examples import LabelledTexts, checked_positions, checked_strings
 from keras_tx.data.readers_table import read_table_columns
 from keras_tx.data.splits import split_labelled
 
@@ -42,6 +42,8 @@ class MultiLabelledTexts:
     label_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", checked_strings(self.texts, "texts"))
+        object.__setattr__(self, "labels", [tuple(labels) for labels in self.labels])
         if len(self.texts) != len(self.labels):
             raise ValueError(
                 "`texts` and `labels` must have the same length. "
@@ -50,9 +52,7 @@ class MultiLabelledTexts:
         # Each label by itself goes through the checks of the texts with one label.
         flat = [label for labels in self.labels for label in labels]
         checked = LabelledTexts([""] * len(flat), flat, self.label_names)
-        texts = LabelledTexts(self.texts, [0] * len(self.texts), checked.label_names).texts
         labels = [tuple(sorted({int(label) for label in labels})) for labels in self.labels]
-        object.__setattr__(self, "texts", texts)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "label_names", checked.label_names)
 
@@ -74,8 +74,12 @@ class MultiLabelledTexts:
         return matrix
 
     def take(self, indices: Iterable[int]) -> MultiLabelledTexts:
-        """The examples at these positions, in this order."""
-        positions = list(indices)
+        """The examples at these positions, in this order.
+
+        Raises:
+            IndexError: if a position is negative or too large.
+        """
+        positions = checked_positions(indices, len(self))
         return MultiLabelledTexts(
             [self.texts[position] for position in positions],
             [self.labels[position] for position in positions],

@@ -128,7 +128,8 @@ def _table_rows(path: pathlib.Path, delimiter: str, quoted: bool) -> list[tuple[
     except csv.Error as error:
         raise ValueError(
             f"Expected a well-formed table. Received: {path}, line {reader.line_num}: {error} "
-            "(if its quotes enclose nothing, read it with quoted=False)"
+            "(if its quotes enclose nothing, read it with quoted=False, or --unquoted at the "
+            "command line)"
         ) from error
     finally:
         csv.field_size_limit(longest)  # it is one setting for the whole process
@@ -148,7 +149,12 @@ def _label_numbers(
 ) -> list[int]:
     numbers = {name: number for number, name in enumerate(names)}
     digits = {str(number): number for number in range(len(names))}
-    if not set(values) & set(numbers) and set(values) & set(digits):
+    # Where labels are numbers themselves, such as stars, another number is another label.
+    if (
+        not all(map(str.isdecimal, names))
+        and not set(values) & set(numbers)
+        and set(values) & set(digits)
+    ):
         numbers = digits
     for line, value in zip(lines, values, strict=True):
         if value not in numbers:

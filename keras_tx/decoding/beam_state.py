@@ -44,7 +44,7 @@ def start_beams(
     ids = ops.full((rows, beams, longest), padding_id, dtype="int32")
     own = ops.arange(beams, dtype="int32")[:, None]
     # All begin alike: only the first one counts, or the beam would hold one hypothesis K times.
-    first = ops.where(ops.arange(beams) == 0, 0.0, NOTHING)
+    first = ops.where(ops.arange(beams, dtype="int32") == 0, ops.cast(0.0, "float32"), NOTHING)
     log_probabilities = ops.broadcast_to(first, (rows, beams))
     coverage: Any = ()
     if source_mask is not None:
@@ -55,7 +55,7 @@ def start_beams(
     done = max_lengths <= 0
     none = ops.full((rows, beams), NOTHING, dtype="float32")
     # A row that may have no ids has one hypothesis: the empty one.
-    empty = ops.logical_and(done[:, None], ops.arange(beams) == 0)
+    empty = ops.logical_and(done[:, None], ops.arange(beams, dtype="int32") == 0)
     scores = ops.where(empty, 0.0, none)
     lengths = ops.zeros((rows, beams), "int32")
     return live, Finished(ids, lengths, scores, scores, ops.zeros_like(max_lengths), done)
@@ -98,7 +98,7 @@ def ending(
     totals, beams, tokens = totals[:, :count], beams[:, :count], tokens[:, :count]
     ending = ops.logical_and(ended[:, :count], ops.logical_not(done)[:, None])
     ending = ops.logical_and(ending, totals > NOTHING / 2)
-    here = ops.arange(ops.shape(live.ids)[2]) == index
+    here = ops.arange(ops.shape(live.ids)[2], dtype="int32") == index
     ids = ops.where(here, tokens[..., None], gather_beams(live.ids, beams))  # (B, K, L)
     lengths = ops.where(ending, index + 1, 0)
     totals = ops.where(ending, totals, NOTHING)
@@ -135,7 +135,7 @@ def go_on(
     totals, best = ops.top_k(totals, k=count)  # (B, K)
     beams = gather_beams(beams, best)
     tokens = gather_beams(tokens, best)
-    positions = ops.arange(ops.shape(live.ids)[2])
+    positions = ops.arange(ops.shape(live.ids)[2], dtype="int32")
     own = ops.arange(count, dtype="int32")[:, None]
     ids = ops.where(positions == index, tokens[..., None], gather_beams(live.ids, beams))
     # The past was written where it was read; what comes is written in one's own place.

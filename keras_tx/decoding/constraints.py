@@ -96,7 +96,7 @@ class MinimumLength(Constraint):
         self.length = length if one_for_all else None
 
     def apply(self, logits: Any, index: Any, ids: Any, rows: Any) -> Any:
-        is_end = ops.arange(logits.shape[-1]) == self.end_id  # (N,)
+        is_end = ops.arange(logits.shape[-1], dtype="int32") == self.end_id  # (N,)
         length = rows[:, None, None] if self.length is None else self.length
         return ops.where(ops.logical_and(is_end, index + 1 < length), FORBIDDEN, logits)
 
@@ -131,14 +131,14 @@ class NoRepeatedNGrams(Constraint):
     def apply(self, logits: Any, index: Any, ids: Any, rows: Any) -> Any:
         size, length = self.size, ops.shape(ids)[2]
         # Where an n-gram starts whose first n - 1 ids are the last n - 1 ones chosen.
-        match = ops.broadcast_to(ops.arange(length) + size <= index, ops.shape(ids))
+        match = ops.broadcast_to(ops.arange(length, dtype="int32") + size <= index, ops.shape(ids))
         for offset in range(size - 1):
             last = ops.take(ids, ops.maximum(index - size + 1 + offset, 0), axis=2)  # (B, K)
             shifted = ops.roll(ids, -offset, axis=2)  # (B, K, L)
             match = ops.logical_and(match, shifted == last[..., None])
         completing = ops.roll(ids, -(size - 1), axis=2)  # (B, K, L): what came next
         count = ops.shape(logits)[0] * logits.shape[1]
-        numbers = ops.broadcast_to(ops.arange(count)[:, None], (count, length))
+        numbers = ops.broadcast_to(ops.arange(count, dtype="int32")[:, None], (count, length))
         places = ops.stack([numbers, ops.reshape(completing, (count, length))], axis=-1)
         found = ops.scatter(
             ops.reshape(places, (-1, 2)),
@@ -180,7 +180,7 @@ class ForcedPrefix(Constraint):
         prefix_ids, lengths, further = rows
         place = ops.minimum(index, ops.maximum(ops.shape(prefix_ids)[1] - 1, 0))
         forced = ops.take(prefix_ids, place, axis=1)  # (B,)
-        other = ops.arange(logits.shape[-1]) != forced[:, None]  # (B, N)
+        other = ops.arange(logits.shape[-1], dtype="int32") != forced[:, None]  # (B, N)
         inside = ops.where(other[:, None], FORBIDDEN, logits)
         behind = logits
         for constraint, rows in zip(self.otherwise, further, strict=True):

@@ -75,7 +75,7 @@ def decode_tokens(
         "chances": chances,
         "done": max_lengths <= 0,
     }
-    positions = ops.arange(longest)
+    positions = ops.arange(longest, dtype="int32")
 
     def advance(index: Any, carry: dict[str, Any]) -> dict[str, Any]:
         ids, done = carry["ids"], carry["done"]

@@ -90,7 +90,7 @@ def _largest(logits: Any, offsets: Any, count: int, skipped: int) -> tuple[Any, 
         if offsets is not None:
             logits = logits + offsets[..., None]
         if skipped:
-            logits = ops.where(ops.arange(size) < skipped, FORBIDDEN, logits)
+            logits = ops.where(ops.arange(size, dtype="int32") < skipped, FORBIDDEN, logits)
         values, places = ops.top_k(ops.reshape(logits, (-1, beams * size)), k=count)
         return values, ops.cast(places, "int32")
     parts = size // block
@@ -109,7 +109,9 @@ def _largest(logits: Any, offsets: Any, count: int, skipped: int) -> tuple[Any, 
     if offsets is not None:
         chosen = chosen + gather_beams(offsets, best // parts)[..., None]
     if skipped:
-        never = ops.logical_and((best % parts == 0)[..., None], ops.arange(block) < skipped)
+        never = ops.logical_and(
+            (best % parts == 0)[..., None], ops.arange(block, dtype="int32") < skipped
+        )
         chosen = ops.where(never, FORBIDDEN, chosen)
     values, places = ops.top_k(ops.reshape(chosen, (-1, count * block)), k=count)
     places = ops.cast(places, "int32")

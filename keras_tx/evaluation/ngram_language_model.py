@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections import Counter
 from collections.abc import Sequence
 
@@ -36,7 +37,7 @@ class NGramLanguageModel:
     """
 
     def __init__(self, order: int = 4) -> None:
-        if not isinstance(order, int) or order < 1:
+        if not isinstance(order, numbers.Integral) or order < 1:
             raise ValueError(f"order expected a positive integer. Received: order={order!r}")
         self.order = order
         self._counts: list[Counter] = []

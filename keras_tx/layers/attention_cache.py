@@ -27,7 +27,7 @@ def write_to_cache(cache: Cache, new: Cache, index: Any, in_place: bool = False)
     # A select over the whole cache instead of slice_update: that one is an XLA-only
     # operation, which TensorFlow Serving refuses to load.
     count = new["value"].shape[2]
-    places = ops.arange(ops.shape(cache["value"])[2]) - index  # in `new`
+    places = ops.arange(ops.shape(cache["value"])[2], dtype="int32") - index  # in `new`
     here = ops.logical_and(places >= 0, places < count)
     if count > 1:
         places = ops.clip(places, 0, count - 1)

@@ -118,6 +118,14 @@ class MultiHeadAttention(keras.layers.Layer):
         self.dropout_layer = ByteDropout(self.dropout, dtype=self.dtype_policy)
         self.built = True
 
+    def compute_output_shape(self, query_shape: tuple, *others: Any, **more: Any) -> tuple:
+        """The shape of the vectors, for what wraps the layer; scores and cache have others."""
+        return (*query_shape[:-1], self.output_dim or query_shape[-1])
+
+    def compute_output_spec(self, *arguments: Any, **options: Any) -> Any:
+        # Traced, not made of the shape above: there may be scores and a cache, too.
+        return keras.Operation.compute_output_spec(self, *arguments, **options)
+
     def _dense(self, units: int, name: str) -> keras.layers.Dense:
         # A fresh initializer each time: one seeded object would repeat its values.
         config = keras.initializers.serialize(self.kernel_initializer)
@@ -287,10 +295,10 @@ def _join_masks(
         rank = len(attention_mask.shape)
         masks.append(attention_mask[:, None] if rank == 3 else attention_mask)
     if causal:
-        rows, columns = (ops.arange(size) for size in sizes)
+        rows, columns = (ops.arange(size, dtype="int32") for size in sizes)
         masks.append(columns[None, :] <= rows[:, None] + first)
     elif written is not None:
-        masks.append(ops.arange(sizes[1]) < written)
+        masks.append(ops.arange(sizes[1], dtype="int32") < written)
     joined = None
     for mask in masks:
         joined = mask if joined is None else ops.logical_and(joined, mask)

@@ -106,19 +106,19 @@ class PositionalEmbedding(keras.layers.Layer):
 
     def call(self, inputs: Any, start_index: Any = 0, reverse: bool = False) -> Any:
         if reverse:
-            table = ops.cast(self._token_table(), self.compute_dtype)
+            table = ops.cast(self.token_table(), self.compute_dtype)
             rows = ops.reshape(ops.cast(inputs, self.compute_dtype), (-1, self.output_dim))
             logits = ops.matmul(rows, ops.transpose(table))
             return ops.reshape(logits, (*ops.shape(inputs)[:-1], self.input_dim))
-        self._check_length(inputs.shape[1], start_index)
+        self._check_positions(inputs.shape[1], start_index)
         vectors = self.token_vectors(inputs)
         return vectors + self.position_vectors(ops.shape(inputs)[1], start_index)
 
-    def _token_table(self) -> Any:
+    def token_table(self) -> Any:
         """All tokens' vectors `(N, D)`, as the tied output projection needs them."""
         if getattr(self.token_embeddings, "quantization_mode", None):
             # What Keras' `quantize` leaves has scales of its own: looked up, it has them.
-            return self.token_embeddings(ops.arange(self.input_dim))
+            return self.token_embeddings(ops.arange(self.input_dim, dtype="int32"))
         return self.token_embeddings.embeddings
 
     def token_vectors(self, ids: Any) -> Any:
@@ -131,10 +131,17 @@ class PositionalEmbedding(keras.layers.Layer):
         if self.positions == "sinusoidal":
             nothing = ops.zeros((1, length, self.output_dim), self.compute_dtype)
             return self.position_encoding(nothing, start_index=start_index)[0]
-        return self.position_embeddings(ops.arange(length) + ops.cast(start_index, "int32"))
+        return self.position_embeddings(
+            ops.arange(length, dtype="int32") + ops.cast(start_index, "int32")
+        )
 
-    def _check_length(self, length: int | None, start_index: Any) -> None:
+    def _check_positions(self, length: int | None, start_index: Any) -> None:
         start = start_index if isinstance(start_index, int) else 0
+        if start < 0:
+            raise ValueError(
+                f"Layer {self.name!r} expected a start_index from 0 on. "
+                f"Received: start_index={start_index!r}"
+            )
         # A length can also be None or, while JAX traces a shape, an expression.
         known = isinstance(length, int) and self.sequence_length is not None
         if known and start + length > self.sequence_length:

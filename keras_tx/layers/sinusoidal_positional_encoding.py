@@ -48,8 +48,8 @@ class SinusoidalPositionalEncoding(keras.layers.Layer):
 
     def call(self, inputs: Any, start_index: Any = 0) -> Any:
         size = inputs.shape[-1]
-        positions = ops.arange(ops.shape(inputs)[1]) + ops.cast(start_index, "int32")
-        places = ops.arange(size)
+        positions = ops.arange(ops.shape(inputs)[1], dtype="int32") + ops.cast(start_index, "int32")
+        places = ops.arange(size, dtype="int32")
         exponents = ops.cast(2 * (places // 2), "float32") / size
         angles = ops.cast(positions, "float32")[:, None] * ops.power(
             float(self.max_wavelength), -exponents

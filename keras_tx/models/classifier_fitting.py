@@ -55,7 +55,6 @@ def fit_ngrams(
     layer.embeddings.assign(weights)
     layer.bias.assign(bias)
     classifier._forget_graphs()
-    classifier.origin = None
 
 
 def weigh_branches(

@@ -31,6 +31,7 @@ from keras_tx.training import (
     inputs_twice,
     layerwise_factors,
 )
+from keras_tx.training.options import steps_of
 
 if TYPE_CHECKING:
     from keras_tx.models.text_classifier import TextClassifier
@@ -116,7 +117,7 @@ def fit_classifier(
     held_out = LabelledBatches(validation, classifier.pack_for_encoders, 2 * tokens_per_batch)
     for batches in (training, held_out):  # What is best is told by the loss that is trained on.
         batches.weights = example_weights(batches.labels, classifier.labels, class_weights)
-    steps = round(epochs * len(training))
+    steps = steps_of(epochs, len(training))
     # In a short training the average must not reach back to its beginning.
     momentum = min(0.995, max(0.0, 1 - 10 / max(steps, 1)))
     settings = {"average": "ema", "ema_momentum": momentum, **options}

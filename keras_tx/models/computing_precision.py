@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 COMPUTED = ("float32", "bfloat16")
+ROUNDED = ("bfloat16", "int8", "uint8")  # The others are what Keras' `quantize` leaves.
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ def has_rounded_weights(model: Any) -> bool:
 
 
 def require_whole_weights(model: Any, purpose: str) -> None:
-    """Raise `ValueError` for a model whose weights have been rounded to bfloat16.
+    """Raise `ValueError` for a model whose weights have been rounded.
 
     Example:
         >>> import keras
@@ -63,8 +64,9 @@ def require_whole_weights(model: Any, purpose: str) -> None:
         Traceback (most recent call last):
         ValueError: training expected a model loaded in float32. Received: one in bfloat16, ...
     """
-    if has_rounded_weights(model):
+    rounded = sorted({weight.dtype for weight in model.weights}.intersection(ROUNDED))
+    if rounded:
         raise ValueError(
-            f"{purpose} expected a model loaded in float32. Received: one in bfloat16, whose "
+            f"{purpose} expected a model loaded in float32. Received: one in {rounded[0]}, whose "
             "weights are rounded"
         )

@@ -10,7 +10,7 @@ import keras
 
 from keras_tx.models.computing_precision import building_in
 from keras_tx.models.model_file import check_model_file
-from keras_tx.models.text_model import TextModel
+from keras_tx.models.text_model import TextModel, require_tensorflow
 
 MODELS_VARIABLE = "KERAS_TX_MODELS"
 
@@ -53,8 +53,8 @@ def find_model(name_or_path: str | os.PathLike) -> pathlib.Path:
         if file.stem == file.parent.name
     }
     raise FileNotFoundError(
-        f"expected a .keras file or one of the models {sorted(known)}. "
-        f"Received: {str(name_or_path)!r}"
+        f"expected a .keras file or one of the models {sorted(known)}, of saved_models/ here or in "
+        f"the package's checkout, or of ${MODELS_VARIABLE}. Received: {str(name_or_path)!r}"
     )
 
 
@@ -81,6 +81,7 @@ def load(name_or_path: str | os.PathLike, precision: str | None = None) -> TextM
         FileNotFoundError: when there is no such model.
         ValueError: when the file is damaged, or is no text model of keras_tx; or for another
             precision.
+        RuntimeError: when Keras has another backend than TensorFlow.
 
     Example:
         >>> import keras_tx
@@ -88,6 +89,7 @@ def load(name_or_path: str | os.PathLike, precision: str | None = None) -> TextM
         Traceback (most recent call last):
         FileNotFoundError: expected a .keras file or one of the models ...
     """
+    require_tensorflow()
     with building_in(precision):
         return _loaded(find_model(name_or_path))
 

@@ -22,6 +22,7 @@ import h5py
 import keras
 import tensorflow as tf
 
+from keras_tx.models.computing_precision import building_in
 from keras_tx.models.ensemble_network import MOST_MEMBERS
 from keras_tx.models.text_model import TextModel
 from keras_tx.text import Tokenizer
@@ -244,7 +245,8 @@ def check_size(kind: type[TextModel], config: dict[str, Any], stored: int, count
 
 
 def _claimed_bytes(kind: type[TextModel], config: dict[str, Any]) -> int:
-    with keras.StatelessScope(initialize_variables=False):
+    # Keras' setting of the precision is each thread's own: without one it would be Keras' floats.
+    with keras.StatelessScope(initialize_variables=False), building_in("float32"):
         model = kind.from_config(config)
     return sum(
         math.prod(variable.shape) * tf.dtypes.as_dtype(variable.dtype).size

@@ -17,6 +17,7 @@ from keras_tx.training import (
     new_optimizer,
     word_beginnings,
 )
+from keras_tx.training.options import steps_of
 
 if TYPE_CHECKING:
     from keras_tx.models.backbone import Backbone
@@ -81,7 +82,7 @@ def pretrain(
         MaskedBatches(texts, tokenizer, masking, backbone.sequence_length, tokens_per_batch, seed)
         for texts in (train, validation)
     )
-    steps = round(epochs * len(training))
+    steps = steps_of(epochs, len(training))
     settings = {"steps_per_round": steps_per_round or len(training), "average": None, **options}
     options = TrainingOptions(total_steps=steps, **settings)
     warmup_steps = min(warmup_steps, max(steps // 4, 1))

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_tx.models.packed_batches import PackedBatches
 from keras_tx.training import TrainingOptions, fit_network, new_optimizer
+from keras_tx.training.options import steps_of
 
 if TYPE_CHECKING:
     from keras_tx.models.region_backbone import RegionBackbone
@@ -59,7 +60,7 @@ def pretrain_regions(
         PackedBatches(texts, backbone.tokenizer, sequence_length, tokens_per_batch, seed)
         for texts in (train, validation)
     )
-    steps = round(epochs * len(training))
+    steps = steps_of(epochs, len(training))
     settings = {
         "steps_per_round": steps_per_round or len(training),
         "average": None,

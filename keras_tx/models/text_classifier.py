@@ -18,7 +18,7 @@ from keras_tx.models.presets import CLASSIFIER_PRESETS, preset_arguments
 from keras_tx.models.text_model import TextModel, check_vocabulary
 from keras_tx.serving.label_choice import checked_threshold, choose_labels
 from keras_tx.serving.results import Classification
-from keras_tx.text import Tokenizer, pack
+from keras_tx.text import Tokenizer, encoded_texts, pack
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
@@ -208,7 +208,7 @@ class TextClassifier(TextModel):
             ValueError: when `threshold` is not from 0 to 1, or `batch_size` not positive.
         """
         checked_threshold(threshold)  # A wrong one shows also where there are no texts.
-        results: list[Any] = [None] * len(texts)
+        results: list[Any] = [None] * len(encoded_texts(texts))
         for rows, outputs in self._run_sorted("serving_default", texts, batch_size):
             for row, chances in zip(rows, outputs["scores"].tolist(), strict=True):
                 scores = dict(zip(self.labels, chances, strict=True))

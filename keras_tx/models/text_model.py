@@ -5,10 +5,12 @@ from __future__ import annotations
 import abc
 import contextlib
 import importlib.metadata
+import inspect
 import os
 import pathlib
 import reprlib
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -36,16 +38,13 @@ class TextModel(keras.Model, abc.ABC):
     call the same functions.
     """
 
-    origin: str | None = None  # The file with these very weights, if there is one.
     text_method = ""  # What takes texts, where Keras' own methods take token ids.
 
     def __init__(self, name: str | None = None) -> None:
-        if keras.backend.backend() != "tensorflow":
-            raise RuntimeError(
-                "text models expected Keras on TensorFlow, which has strings. "
-                f"Received: backend {keras.backend.backend()!r}"
-            )
+        require_tensorflow()
         super().__init__(name=name)
+        self._origin: str | None = None
+        self._origin_checksum = 0
 
     @abc.abstractmethod
     def signatures(self) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
@@ -88,15 +87,23 @@ class TextModel(keras.Model, abc.ABC):
         """The network's logits for token ids."""
         return self.network(inputs, training=training)
 
-    def set_weights(self, weights: Any) -> None:
-        """Keras' own method; the model is then no longer that of a file."""
-        super().set_weights(weights)
-        self.origin = None
+    @property
+    def origin(self) -> str | None:
+        """The file with these very weights, if there is one."""
+        if self._origin and self._origin_checksum != self._weights_checksum():
+            self._origin = None  # They were changed, by whomever: the network is Keras' own.
+        return self._origin
 
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        """Keras' own method; the model is then no longer that of a file."""
-        super().load_weights(filepath, **kwargs)
-        self.origin = None
+    @origin.setter
+    def origin(self, path: str | None) -> None:
+        self._origin = path
+        self._origin_checksum = self._weights_checksum() if path else 0
+
+    def _weights_checksum(self) -> int:
+        checksum = 0
+        for weight in self.network.weights:
+            checksum = zlib.crc32(np.asarray(weight).tobytes(), checksum)
+        return checksum
 
     def save(
         self,
@@ -115,7 +122,7 @@ class TextModel(keras.Model, abc.ABC):
 
         Raises:
             ValueError: for another ending, weights that do not fit into half precision, or a
-                model that was loaded in bfloat16.
+                model that was loaded in bfloat16 or quantized.
             FileExistsError: when the file is there and `overwrite` is `False`.
         """
         require_whole_weights(self.network, "save")
@@ -162,6 +169,7 @@ class TextModel(keras.Model, abc.ABC):
             The directory of the exported model.
 
         Raises:
+            TypeError: for an option that the format does not have.
             ValueError: for a format that this model does not know, or that cannot hold it. A
                 model that was loaded in bfloat16 becomes a SavedModel that computes in bfloat16;
                 no other format holds it, nor does it have other `weights`.
@@ -171,6 +179,16 @@ class TextModel(keras.Model, abc.ABC):
             raise ValueError(
                 f"format expected one of {tuple(formats)}. Received: format={format!r}"
             )
+        known = [
+            name
+            for name in inspect.signature(formats[format]).parameters
+            if name not in ("directory", "facts")
+        ]
+        if unknown := sorted(set(options).difference(known)):
+            raise TypeError(
+                f"export expected options of {format!r} among {', '.join(known)}. "
+                f"Received: {', '.join(unknown)}"
+            )
         return formats[format](directory, **options)
 
     def _export_saved_model(
@@ -178,8 +196,9 @@ class TextModel(keras.Model, abc.ABC):
         directory: str | os.PathLike,
         warm_up: bool | None = None,
         weights: str = "float32",
-        **facts: Any,
+        facts: Mapping[str, Any] | None = None,
     ) -> pathlib.Path:
+        facts = {"keras_tx": installed_version(), "model": self.origin, **(facts or {})}
         rounded = has_rounded_weights(self.network)
         if rounded:
             if weights != "float32":
@@ -194,7 +213,7 @@ class TextModel(keras.Model, abc.ABC):
                 self.signatures(),
                 directory,
                 resources=[tokenizer.graph_resources for tokenizer in self.tokenizers()],
-                facts={"keras_tx": installed_version(), "model": self.origin, **facts},
+                facts=facts,
                 warm_up=can_warm_up() if warm_up is None else warm_up,
                 weights=weights,
                 variables=self.network.weights,
@@ -209,14 +228,20 @@ class TextModel(keras.Model, abc.ABC):
         """A twin of the network to train; its weights come back at the end.
 
         The twin may compute in another precision, and takes optimizer and loss, so that
-        neither ends up in the saved file.
+        neither ends up in the saved file. What is frozen in the network is frozen in the twin.
         """
         self._check_training(precision)
         part, twin = self._trained_part(precision)
         twin.set_weights(part.get_weights())
+        for variable, own in zip(twin.weights, part.weights, strict=True):
+            variable.trainable = own.trainable
+        if not twin.trainable_weights:
+            raise ValueError(
+                "training expected layers that are trainable. "
+                f"Received: {self.name!r}, of which all are frozen"
+            )
         yield twin
         part.set_weights(twin.get_weights())
-        self.origin = None
         self._forget_graphs()
 
     def _check_training(self, precision: str) -> None:
@@ -265,6 +290,15 @@ class TextModel(keras.Model, abc.ABC):
             return {key: value.numpy() for key, value in outputs.items()}
 
         yield from run_batches(run, batches)
+
+
+def require_tensorflow() -> None:
+    """Raise RuntimeError on another backend of Keras."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "text models expected Keras on TensorFlow, which has strings. "
+            f"Received: backend {keras.backend.backend()!r}"
+        )
 
 
 def installed_version() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import threading
 import zlib
 from collections.abc import Callable, Sequence
@@ -299,9 +300,11 @@ class TranslationMethods:
 
     def _draws(self, texts: Sequence[str], seed: int) -> tf.Tensor:
         # Of the text, not of its place: what else is translated changes nothing.
-        numbers = [zlib.crc32(text) for text in encoded_texts(texts)]
+        if not isinstance(seed, numbers.Integral) or seed < 0:
+            raise ValueError(f"seed expected an integer from 0 on. Received: seed={seed!r}")
+        checksums = [zlib.crc32(text) for text in encoded_texts(texts)]
         draws = [
             np.random.default_rng([seed, number]).random(self.sequence_length, dtype="float32")
-            for number in numbers
+            for number in checksums
         ]
         return tf.constant(np.stack(draws))

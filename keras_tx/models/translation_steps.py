@@ -83,7 +83,7 @@ class TranslationSteps:
         embedding = self.target_embedding
         # What does not change from step to step is made once.
         positions = embedding.position_vectors(longest)
-        table = embedding.token_embeddings.embeddings
+        table = embedding.token_table()
         if self.compiled:
             project = compiled_output_projection(table, beam_size)
         else:
@@ -125,7 +125,8 @@ class TranslationSteps:
                 attention.extend(scores)
             x = self.normalized("decoder", x)
             # What is added up in a search is added up in float32, whatever the network has.
-            logits = tf.cast(project(tf.reshape(x, [-1, x.shape[-1]])), tf.float32)
+            rows_of_x = tf.cast(tf.reshape(x, [-1, x.shape[-1]]), table.dtype)
+            logits = tf.cast(project(rows_of_x), tf.float32)
             # Without this TensorFlow moves the cast behind the next operation, and does it twice.
             logits = tf.ensure_shape(logits, [None, table.shape[0]])
             logits = tf.reshape(logits, [-1, beam_size, logits.shape[-1]])

@@ -72,6 +72,11 @@ class Translator(TranslationMethods, TextModel):
         **network: Any,
     ) -> None:
         super().__init__(name=name)
+        if sequence_length < 2:  # One place is the end's.
+            raise ValueError(
+                "sequence_length expected an integer from 2 on. "
+                f"Received: sequence_length={sequence_length!r}"
+            )
         self.tokenizer = tokenizer
         self.target_tokenizer = target_tokenizer
         self.source_language = source_language
@@ -146,15 +151,18 @@ class Translator(TranslationMethods, TextModel):
         }
 
     def _export_saved_model(
-        self, directory: str | os.PathLike, xla: bool = False, **options: Any
+        self,
+        directory: str | os.PathLike,
+        warm_up: bool | None = None,
+        weights: str = "float32",
+        xla: bool = False,
     ) -> pathlib.Path:
         decoding = self.decoding
         # Whatever this model does here: what is exported runs everywhere unless told otherwise.
         self.decoding = dataclasses.replace(decoding, jit_compile=xla)
         try:
-            return super()._export_saved_model(
-                directory, **options, **({"xla": True} if xla else {})
-            )
+            facts = {"xla": True} if xla else None
+            return super()._export_saved_model(directory, warm_up, weights, facts)
         finally:
             self.decoding = decoding
 

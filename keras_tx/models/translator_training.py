@@ -18,6 +18,7 @@ from keras_tx.training import (
     inputs_twice,
     new_optimizer,
 )
+from keras_tx.training.options import steps_of
 
 if TYPE_CHECKING:
     from keras_tx.models.translator import Translator
@@ -89,7 +90,7 @@ def fit_translator(
     training, held_out = _batches(
         translator, train, validation, tokens_per_batch, training_length, seed, subword_dropout
     )
-    steps = round(epochs * len(training))
+    steps = steps_of(epochs, len(training))
     settings = {"steps_per_round": steps_per_round or len(training), **options}
     options = TrainingOptions(total_steps=steps, **settings)
     if options.monitor != "val_loss" and not scorers:

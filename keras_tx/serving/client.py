@@ -1,8 +1,9 @@
-"""A client of TensorFlow Serving: strings in, results out. It needs no TensorFlow."""
+"""A client of TensorFlow Serving: strings in, results out. It runs no TensorFlow itself."""
 
 from __future__ import annotations
 
 import itertools
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from keras_tx.serving.client_batches import (
     side_by_side,
     split_all,
 )
-from keras_tx.serving.client_retry import Backoff, with_retries
+from keras_tx.serving.client_retry import Backoff, check_positive, with_retries
 from keras_tx.serving.client_signatures import DEFAULT_SIGNATURE, choose_signature, classification
 from keras_tx.serving.client_transport import (
     ModelChoice,
@@ -41,7 +42,7 @@ class Client:
 
     Texts are sorted by length and sent in batches, several at a time. A request to a server
     that is not there, or too busy, is sent again, later and later. A client may be used from
-    several threads; it starts no TensorFlow.
+    several threads; it runs no TensorFlow itself.
 
     Args:
         address: `HOST:PORT` (port 8501: REST, else gRPC), or with `grpc://`, `grpcs://`,
@@ -49,7 +50,8 @@ class Client:
         model: the model's name on the server.
         version: its number. Default: the newest one that the server has.
         label: a label that the server has for a version, such as `"stable"`.
-        deadline: seconds for each request, in all its tries. Default 60.
+        deadline: seconds for each request, in all its tries; `math.inf` for no bound (a try
+            ends after a day). Default 60.
         attempts: how often a request is sent to a server that is not available. Default 10,
             which takes about 20 seconds.
         batch_size: the most texts in a request. Default 32.
@@ -87,13 +89,11 @@ class Client:
     ) -> None:
         if version is not None and label is not None:
             raise ValueError(f"expected a version or a label. Received: {version!r}, {label!r}")
-        numbers = {"deadline": deadline, "batch_size": batch_size, "connections": connections}
-        for name, number in numbers.items():
-            if not number > 0:
-                raise ValueError(f"{name} expected a positive number. Received: {name}={number!r}")
+        check_positive(numbers.Real, deadline=deadline)
+        check_positive(numbers.Integral, batch_size=batch_size, connections=connections)
         self.address = parse_address(address)
         self.model = ModelChoice(model, version, label)
-        self.deadline = deadline
+        self.deadline = float(deadline)  # No NumPy number, which libraries may not take.
         self.backoff = Backoff(attempts)
         self.batch_size = batch_size
         self.connections = connections

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 import urllib.parse
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ _CODES = {
 _CONNECT_SECONDS = 10.0
 _CONNECTIONS = 64
 _LONGEST_MESSAGE = 500
+# A connection, or a pool of them, before what happened to it.
+_OBJECT = re.compile(r"^(<.*?>|HTTPS?ConnectionPool\(.*?\)): ", re.DOTALL)
 
 
 class RestTransport:
@@ -61,6 +64,7 @@ class RestTransport:
         self.address = address
         # Trying again is the client's, which counts the tries.
         self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+        self._is_closed = False
 
     def predict(
         self,
@@ -97,7 +101,7 @@ class RestTransport:
                 for name, signature in found.items()
             }
             return ModelMetadata(None if version is None else int(version), signatures)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise self._strange("a model's metadata", repr(error)) from error
 
     def states(self, model: ModelChoice, timeout: float) -> dict[int, str]:
@@ -105,15 +109,18 @@ class RestTransport:
         try:
             found = answer["model_version_status"]
             return {int(status["version"]): str(status["state"]) for status in found}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._strange("a model's status", repr(error)) from error
 
     def close(self) -> None:
+        self._is_closed = True
         self._pool.clear()
 
     def _send(self, method: str, place: str, timeout: float, body: str | None = None) -> dict:
         import urllib3
 
+        if self._is_closed:  # The pool itself would open connections again.
+            raise ServerError("expected an open client. Received: one that is closed")
         end = time.monotonic() + timeout
         connect = min(timeout, _CONNECT_SECONDS)
         try:
@@ -155,7 +162,8 @@ class RestTransport:
     def _read(self, status: int, content: bytes) -> dict:
         try:
             answer = json.loads(content)
-        except ValueError:  # Also of bytes that are not UTF-8. A gateway's page, say.
+        # The first is also of bytes that are not UTF-8, the second of brackets without end.
+        except (ValueError, RecursionError):  # A gateway's page, say.
             answer = None
         if status == 200 and isinstance(answer, dict) and "error" not in answer:
             return answer
@@ -186,7 +194,12 @@ def _place(model: ModelChoice) -> str:
 
 def _reason(error: Exception) -> str:
     """What an error says, without the objects of Python that it names."""
-    return str(error).split(">: ")[-1]
+    said = ""
+    for part in error.args:
+        # An error within often stands in the text before it.
+        if isinstance(part, str | Exception) and str(part) not in said:
+            said = f"{said} {part}".strip()
+    return _OBJECT.sub("", said) or type(error).__name__
 
 
 def _start_of(data: bytes) -> str:
@@ -245,13 +258,31 @@ def from_json(content: Any, description: TensorDescription) -> np.ndarray:
     """
     try:
         if description.dtype != "object":
-            return np.array(content, description.dtype)
-        array = np.array(content, object)
+            return _of_rank(_numbers(content, description.dtype), description)
+        array = _of_rank(np.array(content, object), description)
         items = np.empty(array.size, object)
         items[:] = [_json_to_string(item) for item in array.ravel()]
         return items.reshape(array.shape)
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise ServerError(f"expected a tensor {description}. Received: {error}") from error
+    except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
+        reason = str(error)[:_LONGEST_MESSAGE]
+        raise ServerError(f"expected a tensor {description}. Received: {reason}") from error
+
+
+def _numbers(content: Any, dtype: str) -> np.ndarray:
+    # Asked for numbers, NumPy would make NaN of null, and truth of any text.
+    if np.array(content).dtype.kind not in "biuf":
+        raise TypeError("null, texts or others that are no numbers")
+    return np.array(content, dtype)
+
+
+def _of_rank(array: np.ndarray, description: TensorDescription) -> np.ndarray:
+    sizes = description.shape
+    if sizes is None or array.ndim == len(sizes):
+        return array
+    if array.size or array.ndim > len(sizes):
+        raise ValueError(f"one of shape {array.shape}")
+    # Lists of nothing do not tell how long those in them would be.
+    return array.reshape([*array.shape, *(size or 0 for size in sizes[array.ndim :])])
 
 
 def _json_to_string(item: str | dict[str, str]) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,14 +21,25 @@ from keras_tx.serving.stored_weights import STORED_WEIGHTS, StoredWeights
 
 # TensorFlow Serving leaves this folder of a SavedModel to others.
 FACTS_PATH = pathlib.PurePath("assets.extra", "keras_tx.json")
+LARGEST_VERSION = 2**63 - 1  # A server's numbers have 64 bits.
+# What a path library makes of `gs://bucket` has one slash.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# TensorFlow takes a path for a pattern. Those of `*` and `?` match themselves.
+_PATTERN = re.compile(r"\\|\[.+\]", re.DOTALL)
+_UNFINISHED = re.compile(r"\.export\.[0-9a-f]+")
+_DAY = 86_400
 
 
 def versions(directory: str | os.PathLike) -> list[pathlib.Path]:
-    """What has a number as its name in a model's base directory, the newest version last."""
+    """What has a number as its name in a model's base directory, the newest version last.
+
+    Numbers that a server cannot read, from 2⁶³ on, are none.
+    """
     directory = pathlib.Path(directory)
     entries = list(directory.iterdir()) if directory.is_dir() else []
     numbered = [entry for entry in entries if entry.name.isascii() and entry.name.isdecimal()]
-    return sorted(numbered, key=lambda entry: int(entry.name))
+    known = [entry for entry in numbered if int(entry.name) <= LARGEST_VERSION]
+    return sorted(known, key=lambda entry: int(entry.name))
 
 
 def export_saved_model(
@@ -62,7 +76,8 @@ def export_saved_model(
     Raises:
         ImportError: when a package for warm-up requests is missing.
         NotADirectoryError: when `directory` is a file.
-        ValueError: for an unknown kind of weights.
+        ValueError: for an unknown kind of weights, a directory that is not on this machine or
+            from whose path TensorFlow could not load, and after the largest version.
 
     Example:
         >>> import tempfile, keras, tensorflow as tf
@@ -77,9 +92,7 @@ def export_saved_model(
         ...     path.name, read_facts(path)
         ('1', {'model': 'double'})
     """
-    directory = pathlib.Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise NotADirectoryError(f"expected a directory. Received: {directory}, which is a file")
+    directory = _base_directory(directory)
     if weights not in STORED_WEIGHTS:
         raise ValueError(f"weights expected one of {STORED_WEIGHTS}. Received: weights={weights!r}")
     held = tf.Module()
@@ -91,6 +104,7 @@ def export_saved_model(
         facts = {**(facts or {}), "weights": weights}
     is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(directory)
     # The name is no number, so a server does not take it for a version.
     beside = directory / f".export.{uuid.uuid4().hex}"
     try:
@@ -112,10 +126,45 @@ def export_saved_model(
     return target
 
 
+def _base_directory(directory: str | os.PathLike) -> pathlib.Path:
+    """The directory, if a version can be written there and loaded from there."""
+    if _ADDRESS.match(os.fspath(directory)):
+        raise ValueError(f"expected a directory on this machine. Received: {str(directory)!r}")
+    directory = pathlib.Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(f"expected a directory. Received: {directory}, which is a file")
+    if _PATTERN.search(str(directory.resolve())):
+        raise ValueError(
+            "expected a path without backslashes and [brackets], from which TensorFlow could "
+            f"not load. Received: {str(directory.resolve())!r}"
+        )
+    _next_version(directory)
+    return directory
+
+
+def _remove_leftovers(directory: pathlib.Path) -> None:
+    """Remove what exports that were killed have left; one under way is not a day old."""
+    with contextlib.suppress(OSError):  # They are in nobody's way.
+        for entry in directory.iterdir():
+            old = time.time() - entry.lstat().st_mtime > _DAY
+            if old and _UNFINISHED.fullmatch(entry.name) and entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _next_version(directory: pathlib.Path) -> int:
+    number = max((int(old.name) for old in versions(directory)), default=0) + 1
+    if number > LARGEST_VERSION:
+        raise ValueError(
+            f"expected a version below {LARGEST_VERSION}, the largest one of a server. "
+            f"Received: {directory}, which has it"
+        )
+    return number
+
+
 def _put_in_place(beside: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
     """Make a finished export the next version, also when others are exporting."""
     while True:
-        target = directory / str(max((int(old.name) for old in versions(directory)), default=0) + 1)
+        target = directory / str(_next_version(directory))
         try:
             os.rename(beside, target)
         except OSError:

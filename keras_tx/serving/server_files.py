@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import os
 import pathlib
 import re
@@ -13,6 +14,9 @@ from keras_tx.serving.export import read_facts, versions
 
 IMAGE = "tensorflow/serving:2.20.0"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A reference of Docker's: registry, path, tag, digest.
+IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+GRAPH = "saved_model.pb"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +40,19 @@ class ServedModel:
     xla: bool
 
 
+def unfinished_versions(directory: str | os.PathLike) -> list[pathlib.Path]:
+    """The folders of newer versions than can be served, which are empty or half copied."""
+    folders = [path for path in versions(directory) if path.is_dir()]
+    finished = [place for place, path in enumerate(folders, 1) if (path / GRAPH).is_file()]
+    return folders[max(finished, default=0) :]
+
+
 def served_model(directory: str | os.PathLike, stable: int | None = None) -> ServedModel:
     """What to serve of a base directory.
 
     The version labelled `stable` is the newest unless told otherwise. A newer one than that is
-    served too, as `canary`; where there is none, the one before, as `previous`.
+    served too, as `canary`; where there is none, the one before, as `previous`. A folder without
+    `saved_model.pb` is no version yet (see `unfinished_versions`).
 
     Raises:
         FileNotFoundError: when there is no version.
@@ -48,38 +60,38 @@ def served_model(directory: str | os.PathLike, stable: int | None = None) -> Ser
             server and a path can have in common, or the facts of a version are damaged.
     """
     directory = pathlib.Path(directory).resolve()
-    if (directory / "saved_model.pb").is_file():
+    if (directory / GRAPH).is_file():
         raise ValueError(
             "expected a model's base directory, which holds its versions. "
             f"Received: {directory}, a version"
         )
-    folders = {int(path.name): path for path in versions(directory) if path.is_dir()}
-    numbers = list(folders)
-    if not numbers:
+    folders = {int(path.name): path for path in versions(directory) if (path / GRAPH).is_file()}
+    known = list(folders)
+    if not known:
         raise FileNotFoundError(f"expected an exported model. Received: {directory}, without any")
     if not NAME.fullmatch(directory.name):
         raise ValueError(
             "expected a base directory named with letters, digits, dots, hyphens and "
             f"underscores. Received: {directory.name!r}"
         )
-    stable = numbers[-1] if stable is None else stable
-    if stable not in numbers:
+    stable = known[-1] if stable is None else stable
+    if stable not in known:
         raise ValueError(
-            f"stable expected a version of {directory.name}, of {numbers}. "
+            f"stable expected a version of {directory.name}, of {known}. "
             f"Received: stable={stable!r}"
         )
     labels = {"stable": stable}
-    older = [number for number in numbers if number < stable]
-    if stable < numbers[-1]:
-        labels["canary"] = numbers[-1]
+    older = [number for number in known if number < stable]
+    if stable < known[-1]:
+        labels["canary"] = known[-1]
     elif older:
         labels["previous"] = older[-1]
     served = [folders[number] for number in sorted(set(labels.values()))]
     files = [file for version in served for file in version.rglob("*")]
     size = sum(file.stat().st_size for file in files if file.is_file())
     facts = [read_facts(version) for version in served]
-    precisions = frozenset(str(known.get("precision", "float32")) for known in facts)
-    xla = any(known.get("xla") for known in facts)
+    precisions = frozenset(str(fact.get("precision", "float32")) for fact in facts)
+    xla = any(fact.get("xla") for fact in facts)
     return ServedModel(directory.name, directory, labels, size, precisions, xla)
 
 
@@ -172,8 +184,8 @@ def write_server_files(
 
     Raises:
         FileNotFoundError: for an export without a version.
-        ValueError: for numbers below 1, names that are used twice or that do not fit, or a
-            version that there is not.
+        ValueError: for numbers that are not whole or below 1, names that are used twice or that
+            do not fit, an image that has no name of Docker's, or a version that there is not.
 
     Example:
         >>> from keras_tx.serving import write_server_files
@@ -181,10 +193,13 @@ def write_server_files(
         Traceback (most recent call last):
         ValueError: expected one or more exports. Received: none
     """
-    numbers = {"max_batch_size": max_batch_size, "cpus": cpus, "replicas": replicas}
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} expected a whole number from 1. Received: {name}={number!r}")
+    max_batch_size = _whole_number("max_batch_size", max_batch_size)
+    cpus, replicas = _whole_number("cpus", cpus), _whole_number("replicas", replicas)
+    if not isinstance(image, str) or not IMAGE_NAME.fullmatch(image):
+        raise ValueError(
+            "image expected letters, digits and ._-/:@ after a letter or digit. "
+            f"Received: image={image!r}"
+        )
     if not exports:
         raise ValueError("expected one or more exports. Received: none")
     stable = dict(stable or {})
@@ -217,6 +232,12 @@ def write_server_files(
     )
     directory.mkdir(parents=True, exist_ok=True)
     return [_write(directory / name, content) for name, content in contents.items()]
+
+
+def _whole_number(name: str, number: int) -> int:
+    if not isinstance(number, numbers.Integral) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{name} expected a whole number from 1. Received: {name}={number!r}")
+    return int(number)
 
 
 def _write(file: pathlib.Path, content: str) -> pathlib.Path:

@@ -83,7 +83,8 @@ def docker_run(volumes: Mapping[str, str], server: Server) -> str:
             *server.arguments,
         ]
     )
-    here = """here=$(cd "$(dirname "$0")" && pwd | sed 's/"/""/g')"""
+    # The real place, for folders above it are not those above a link to it.
+    here = """here=$(cd -P "$(dirname "$0")" && pwd -P | sed 's/"/""/g')"""
     return f"#!/bin/sh\n{here} && exec {command}\n"
 
 
@@ -110,7 +111,7 @@ def compose(volumes: Mapping[str, str], server: Server) -> str:
 # docker compose up
 services:
   serving:
-    image: {server.image}
+    image: {json.dumps(server.image)}
     command:
 {arguments}
     # Of this machine only. There is no password: put a proxy before it to let others in.
@@ -214,7 +215,7 @@ spec:
         seccompProfile: {{type: RuntimeDefault}}
       containers:
         - name: serving
-          image: {server.image}
+          image: {json.dumps(server.image)}
           args:
 {arguments}
 {environment}          ports:

@@ -28,7 +28,8 @@ class StoredWeights:
 
     Args:
         weights: Keras variables. Those with two or more axes and at least 1,024 numbers of a
-            float dtype are stored small, the others are left alone.
+            float dtype are stored small, the others are left alone; so are those which would not
+            get smaller, such as a table in float16 with one number a row.
         kind: `"float16"` or `"int8"`.
 
     Attributes:
@@ -55,7 +56,9 @@ class StoredWeights:
             raise ValueError(
                 f"weights expected one of {STORED_WEIGHTS}. Received: weights={kind!r}"
             )
-        self._weights = [weight for weight in _unique(weights) if _is_large(weight)]
+        self._weights = [
+            weight for weight in _unique(weights) if _is_large(weight) and _shrinks(weight, kind)
+        ]
         for weight in self._weights:
             if not np.isfinite(weight.numpy()).all():
                 raise ValueError(
@@ -95,6 +98,12 @@ def _is_large(weight: keras.Variable) -> bool:
     return is_float and len(weight.shape) > 1 and weight.numpy().size >= SMALLEST
 
 
+def _shrinks(weight: keras.Variable, kind: str) -> bool:
+    array = weight.numpy()
+    stored = 2 * array.size if kind == "float16" else array.size + 4 * array.size // array.shape[-1]
+    return stored < array.nbytes
+
+
 def _as_float16(array: Any) -> list[tf.Variable]:
     limit = tf.float16.max  # What is larger would become infinite.
     stored = tf.cast(tf.clip_by_value(array, -limit, limit), tf.float16)
@@ -102,6 +111,7 @@ def _as_float16(array: Any) -> list[tf.Variable]:
 
 
 def _as_int8(array: Any) -> list[tf.Variable]:
+    array = tf.cast(array, tf.float32)  # Of small weights in float16 a scale would be zero.
     largest = tf.reduce_max(tf.abs(array), axis=-1, keepdims=True)
     scale = tf.where(largest > 0, largest / 127.0, 1.0)
     numbers = tf.cast(tf.round(array / scale), tf.int8)

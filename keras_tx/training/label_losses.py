@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_tx.training.losses import global_count
+from keras_tx.training.losses import global_count, only_mean, weights_like
 
 
 @keras.saving.register_keras_serializable(package="keras_tx")
@@ -21,7 +21,7 @@ class MultiLabelCrossentropy(keras.losses.Loss):
         label_smoothing: `ε` in [0, 1). Default 0.
 
     Call arguments:
-        y_true: ones among zeros, `(B, C)`.
+        y_true: ones among zeros, `(B, C)`; for a single label `(B,)` will do.
         y_pred: logits `(B, C)`.
         sample_weight: weights `(B, C)`, or `(B,)`, or `None`.
 
@@ -30,7 +30,8 @@ class MultiLabelCrossentropy(keras.losses.Loss):
         of the replicas.
 
     Raises:
-        ValueError: when `label_smoothing` is outside [0, 1).
+        ValueError: when `label_smoothing` is outside [0, 1), for another `reduction`, or for
+            labels and predictions of different shapes.
 
     Example:
         >>> import numpy as np, keras_tx
@@ -42,8 +43,7 @@ class MultiLabelCrossentropy(keras.losses.Loss):
     def __init__(
         self, label_smoothing: float = 0.0, name: str = "multi_label_crossentropy", **kwargs: Any
     ) -> None:
-        kwargs["reduction"] = "mean_with_sample_weight"
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, **only_mean(kwargs))
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 "label_smoothing expected a number in [0, 1). "
@@ -55,15 +55,20 @@ class MultiLabelCrossentropy(keras.losses.Loss):
         losses = self.call(y_true, y_pred)
         weights = ops.ones_like(losses)
         if sample_weight is not None:
-            sample_weight = ops.cast(sample_weight, "float32")
-            if len(sample_weight.shape) < 2:
-                sample_weight = sample_weight[:, None]
-            weights = weights * sample_weight
+            weights = weights * weights_like(sample_weight, losses)
         return ops.sum(losses * weights) / ops.maximum(global_count(ops.sum(weights)), 1e-9)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         logits = ops.cast(y_pred, "float32")
         true = ops.cast(y_true, "float32")
+        if len(true.shape) == 1 and logits.shape[-1] == 1:
+            true = true[:, None]
+        pairs = zip(true.shape, logits.shape, strict=False)
+        if len(true.shape) != len(logits.shape) or any(a != b for a, b in pairs if a and b):
+            raise ValueError(
+                f"y_true expected the shape of y_pred, {tuple(logits.shape)}. "
+                f"Received: {tuple(true.shape)}"
+            )
         targets = (1 - self.label_smoothing) * true + self.label_smoothing / 2
         return ops.softplus(logits) - targets * logits
 

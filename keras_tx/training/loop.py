@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_tx.training.frozen_weights import require_changing_weights
+from keras_tx.training.lasting_callbacks import LastingCallbacks
 from keras_tx.training.memory import keep_freed_memory
 from keras_tx.training.options import TrainingOptions
 from keras_tx.training.progress import ProgressBar
@@ -54,7 +55,8 @@ def fit_network(
         scorers: called with the network, with the weights that are being validated, at the
             end of each round: further figures, such as `val_bleu`, for the history and to
             be monitored.
-        callbacks: further Keras callbacks.
+        callbacks: further Keras callbacks. A round is an epoch to them; `on_train_end` comes
+            before the best weights are chosen.
 
     Returns:
         One dictionary a round: `step`, `minutes` (of training and validating so far, those
@@ -63,7 +65,8 @@ def fit_network(
 
     Raises:
         ValueError: when the monitored figure is not there, the checkpoint to resume from is not
-            of this training, or oneDNN was told that weights never change.
+            of this training, oneDNN was told that weights never change, or `average="ema"`
+            meets an optimizer without `use_ema`.
 
     Example:
         >>> import keras, numpy as np, tensorflow as tf
@@ -78,6 +81,7 @@ def fit_network(
         [2, 4, 4]
     """
     require_changing_weights()
+    options.require_average_of(optimizer)
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(options.directory or temporary)
@@ -125,8 +129,9 @@ class _Run:
 
     @property
     def step(self) -> int:
-        # The optimizer's own count: an interrupt may come between a step and its callbacks.
-        return int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+        # The optimizer's own count: an interrupt may come between a step and its callbacks. It is
+        # of batches: `iterations` counts updates, for which gradients may be accumulated.
+        return int(keras.ops.convert_to_numpy(self.optimizer._iterations))
 
     @property
     def minutes(self) -> float:
@@ -168,6 +173,8 @@ class _Run:
         }
 
     def save(self) -> None:
+        if keras.backend.backend() == "jax":
+            self.network.jax_state_sync()  # Within a round the variables themselves are empty.
         facts = {"step": self.step, "best": self.best, "waited": self.waited}
         facts |= {"validated": self.validated, "history": self.history}
         facts |= {"minutes": self.minutes, **self.identity()}
@@ -175,10 +182,11 @@ class _Run:
 
     def rounds(self, batches: Callable[[int], Any], validation: Any, callbacks: Sequence) -> None:
         options = self.options
-        callbacks = [_Validator(self, validation), *callbacks, _Saver(self)]
         if options.tensorboard:
             logs = str(self.directory / "tensorboard")
-            callbacks.append(keras.callbacks.TensorBoard(logs, write_graph=False))
+            callbacks = [*callbacks, keras.callbacks.TensorBoard(logs, write_graph=False)]
+        lasting = LastingCallbacks(callbacks)
+        callbacks = [_Validator(self, validation), lasting, _Saver(self)]
         if self.bar:
             callbacks.append(self.bar)
         ended = self.step % options.steps_per_round == 0 or self.step >= options.total_steps
@@ -202,6 +210,7 @@ class _Run:
             self.save()
             if self.network.stop_training:  # A callback's wish.
                 break
+        lasting.end()
 
     def finish_round(self, validation: Any, training: dict[str, float]) -> dict[str, float]:
         """Validate, and note the round's figures."""

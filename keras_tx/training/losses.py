@@ -23,19 +23,20 @@ class TokenCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: `ε` in [0, 1). Default 0.
-        padding_id: label that does not count, or `None` (default) for none.
+        padding_id: label that does not count, or `None` (default) for none. It need not be an
+            id: -100 will do.
 
     Call arguments:
         y_true: integer labels `(B, T)` or `(B,)`.
         y_pred: logits `(B, T, N)` or `(B, N)`.
-        sample_weight: weights of the labels' shape, or `(B,)`, or `None`.
+        sample_weight: weights of the labels' shape, or `(B,)`, or `(B, 1)`, or `None`.
 
     Returns:
         A scalar; 0 when nothing counts. On one of several replicas its share of the loss:
         Keras sums the gradients of the replicas.
 
     Raises:
-        ValueError: when `label_smoothing` is outside [0, 1).
+        ValueError: when `label_smoothing` is outside [0, 1), or for another `reduction`.
 
     Example:
         >>> import numpy as np, keras_tx
@@ -55,8 +56,7 @@ class TokenCrossentropy(keras.losses.Loss):
         name: str = "token_crossentropy",
         **kwargs: Any,
     ) -> None:
-        kwargs["reduction"] = "mean_with_sample_weight"
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, **only_mean(kwargs))
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 "label_smoothing expected a number in [0, 1). "
@@ -81,15 +81,14 @@ class TokenCrossentropy(keras.losses.Loss):
         if mask is not None:
             weights = weights * ops.cast(mask, "float32")
         if sample_weight is not None:
-            sample_weight = ops.cast(sample_weight, "float32")
-            if len(sample_weight.shape) < len(y_true.shape):
-                sample_weight = sample_weight[..., None]  # (B,), as `fit` gives it -> (B, 1)
-            weights = weights * sample_weight
+            weights = weights * weights_like(sample_weight, y_true)
         return weights
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         size = y_pred.shape[-1]
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        if self.padding_id is not None:  # May be none of the ids; what it costs does not count.
+            labels = ops.where(labels == self.padding_id, 0, labels)
         logits = ops.cast(ops.reshape(y_pred, (-1, size)), "float32")
         losses = smoothed_crossentropy(labels, logits, self.label_smoothing)
         return ops.reshape(losses, ops.shape(y_true))
@@ -100,6 +99,26 @@ class TokenCrossentropy(keras.losses.Loss):
             "label_smoothing": self.label_smoothing,
             "padding_id": self.padding_id,
         }
+
+
+def only_mean(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a loss that has one reduction, `mean_with_sample_weight`."""
+    reduction = arguments.get("reduction", "mean_with_sample_weight")
+    if reduction != "mean_with_sample_weight":
+        raise ValueError(
+            "reduction expected 'mean_with_sample_weight', the mean of what counts. "
+            f"Received: reduction={reduction!r}"
+        )
+    return {**arguments, "reduction": reduction}
+
+
+def weights_like(sample_weight: Any, labels: Any) -> Any:
+    """Sample weights in float32 with as many axes as the labels: `(B,)` for `(B, T)`, too."""
+    sample_weight = ops.cast(sample_weight, "float32")
+    axes = len(sample_weight.shape) - len(labels.shape)
+    if axes < 0:
+        return sample_weight[..., None]
+    return ops.squeeze(sample_weight, axis=-1) if axes > 0 else sample_weight
 
 
 def smoothed_crossentropy(labels: Any, logits: Any, smoothing: float) -> Any:

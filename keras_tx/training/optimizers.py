@@ -89,10 +89,12 @@ def new_optimizer(
         return keras.optimizers.Adam(learning_rate, beta_2=0.98, **shared)
     muon = keras.optimizers.Muon if precision == "float32" else HalfPrecisionMuon
     # A weight decay of 0 would still write every weight once more in each step: None does not.
+    # What Adam updates has the small one that Keras gives it: all figures were measured with it.
     return muon(
         learning_rate,
         adam_beta_2=0.98,
         weight_decay=None,
+        adam_weight_decay=0.004,
         exclude_layers=["embedding"],
         **shared,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+from typing import Any
 
 AVERAGES = ("last", "best", "ema", None)
 
@@ -93,6 +95,14 @@ class TrainingOptions:
                 "resume and tensorboard expected a directory. Received: directory=None"
             )
 
+    def require_average_of(self, optimizer: Any) -> None:
+        """Raise ValueError for a moving average that an optimizer does not keep."""
+        if self.average == "ema" and not optimizer.use_ema:
+            raise ValueError(
+                "optimizer expected use_ema=True, for average='ema'. "
+                f"Received: {type(optimizer).__name__} with use_ema=False"
+            )
+
     def rank(self, figures: dict[str, float]) -> float:
         """The monitored figure as a number that is lower when better.
 
@@ -104,3 +114,23 @@ class TrainingOptions:
             raise ValueError(f"monitor expected one of {known}. Received: monitor={self.monitor!r}")
         value = figures[self.monitor]
         return value if self.monitor.endswith("loss") else -value
+
+
+def steps_of(epochs: float, batches: int) -> int:
+    """How many steps so many passes take, at least one.
+
+    Args:
+        epochs: passes over the examples; 1.5 ends in the middle of the second.
+        batches: of one pass.
+
+    Raises:
+        ValueError: when `epochs` is not positive.
+
+    Example:
+        >>> from keras_tx.training.options import steps_of
+        >>> steps_of(1.5, batches=10)
+        15
+    """
+    if not 0 < epochs < math.inf:
+        raise ValueError(f"epochs expected a positive number. Received: epochs={epochs!r}")
+    return max(round(epochs * batches), 1)

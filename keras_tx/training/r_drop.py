@@ -94,7 +94,9 @@ def symmetric_divergence(logits: Any, others: Any) -> Any:
     what normalizes them is the same for all of the sum, and `Σ (p - q)` is 0.
     """
     differences = ops.softmax(logits, axis=-1) - ops.softmax(others, axis=-1)
-    return 0.5 * ops.sum(differences * (logits - others), axis=-1)
+    # Of an id that is forbidden in both, by -inf, the difference of logits is no number.
+    gaps = ops.where(differences == 0, 0.0, logits - others)
+    return 0.5 * ops.sum(differences * gaps, axis=-1)
 
 
 def inputs_twice(dataset: Any) -> Any:

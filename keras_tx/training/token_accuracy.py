@@ -7,10 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_tx.training.losses import weights_like
+
 
 @keras.saving.register_keras_serializable(package="keras_tx")
 class TokenAccuracy(keras.metrics.Metric):
     """How often the likeliest id is the label, over all labels that count.
+
+    Those that a mask on the predictions leaves out do not count, as in `TokenCrossentropy`.
 
     Where the predictions have more rows than the labels, as when R-Drop has the network see
     each batch twice, the first ones are measured.
@@ -43,15 +47,16 @@ class TokenAccuracy(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true = ops.cast(y_true, "int32")
-        predicted = ops.argmax(y_pred[: ops.shape(y_true)[0]], axis=-1)
+        rows = ops.shape(y_true)[0]
+        predicted = ops.argmax(y_pred[:rows], axis=-1)
         weights = ops.ones_like(y_true, dtype="float32")
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is not None:
+            weights = weights * ops.cast(mask[:rows], "float32")
         if self.padding_id is not None:
             weights = weights * ops.cast(ops.not_equal(y_true, self.padding_id), "float32")
         if sample_weight is not None:
-            sample_weight = ops.cast(sample_weight, "float32")
-            if len(sample_weight.shape) < len(y_true.shape):
-                sample_weight = sample_weight[..., None]
-            weights = weights * sample_weight
+            weights = weights * weights_like(sample_weight, y_true)
         right = ops.cast(ops.equal(ops.cast(predicted, "int32"), y_true), "float32")
         self.right.assign_add(ops.sum(right * weights))
         self.count.assign_add(ops.sum(weights))

@@ -15,7 +15,11 @@ def write_arrays(path: pathlib.Path, arrays: Sequence[np.ndarray], facts: dict[s
     """Write arrays and a JSON object into one file; an older one stays until this is whole."""
     beside = path.with_name(path.name + ".part")
     with open(beside, "wb") as file:
-        numbered = {f"array_{place}": array for place, array in enumerate(arrays)}
+        # NumPy's files do not know bfloat16; in float32 it is the same number.
+        whole = [
+            array.astype("float32") if array.dtype.name == "bfloat16" else array for array in arrays
+        ]
+        numbered = {f"array_{place}": array for place, array in enumerate(whole)}
         np.savez(file, facts=json.dumps(facts), **numbered)
     os.replace(beside, path)
 

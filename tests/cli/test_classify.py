@@ -117,3 +117,9 @@ def test_a_cut_model_is_told(models, run, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: expected") and result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_no_separator(run):
+    result = run("classify", "--separator", "", "good")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "one or more characters for --separator. Received: ''" in result.stderr

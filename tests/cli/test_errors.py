@@ -94,6 +94,15 @@ def test_closed_streams_do_not_get_another_file(tmp_path):
         assert (tmp_path / "results").read_bytes() == b""
 
 
+def test_closed_streams_are_there_for_what_asks_for_them(tmp_path):
+    program = "from keras_tx.cli.errors import open_standard_streams as f; f(); f()\n"
+    program += "import click; assert click.get_binary_stream('stdin').read() == b''\n"
+    program += "click.get_binary_stream('stdout').write(b'x'); click.echo('a message', err=True)"
+    command = ["bash", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, program]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run(command, cwd=tmp_path, env=environment).returncode == 0
+
+
 def test_traceback_on_request():
     result = CliRunner().invoke(failing(ValueError("where")), ["--traceback", "fail"])
     assert isinstance(result.exception, ValueError)

@@ -8,7 +8,7 @@ import pytest
 
 import keras_tx
 from keras_tx.models import SentimentClassifier
-from keras_tx.serving import read_facts
+from keras_tx.serving import ExportReport, read_facts
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,34 @@ def test_without_the_origin_nothing_is_compared_and_it_says_so(exported, run, tm
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Nothing to compare with: the export names no model." in result.stderr
     assert "saved_model.pb is damaged" in result.stderr
+
+
+def test_an_origin_that_is_no_name(exported, run, tmp_path):
+    for content in ('{"model": 5}', '{"model": [""]}', '{"model": ""}'):
+        (tmp_path / "1" / "assets.extra").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "1" / "assets.extra" / "keras_tx.json").write_text(content)
+        (tmp_path / "1" / "saved_model.pb").write_bytes(b"no graph")
+        result = run("check-export", tmp_path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "Nothing to compare with: the export names no model." in result.stderr
+        assert "saved_model.pb is damaged" in result.stderr
+
+
+def test_the_time_for_a_check_can_be_limited(exported, run, monkeypatch):
+    given = []
+
+    def check(version, time_limit, **options):
+        given.append(time_limit)
+        return ExportReport(True, version)
+
+    monkeypatch.setattr("keras_tx.serving.check_export", check)
+    monkeypatch.setattr("keras_tx.cli.export._origin", lambda version: None)
+    for arguments in ([], ["--time-limit", "0.5"]):
+        assert run("check-export", exported, *arguments).exit_code == 0
+    assert given == [600.0, 0.5]
+    for seconds in ("0", "-1", "nan", "inf", "soon"):
+        result = run("check-export", exported, "--time-limit", seconds)
+        assert (result.exit_code, len(given)) == (2, 2) and "--time-limit" in result.stderr
 
 
 def test_a_translator_goes_to_the_other_engine(models, run, tmp_path):

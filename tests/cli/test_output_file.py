@@ -67,3 +67,23 @@ def test_errors_come_before_the_work(tmp_path):
 def test_an_empty_name_is_not_the_working_directory():
     with pytest.raises(ValueError, match="expected a file. Received: --output ''"), open_output(""):
         raise AssertionError
+
+
+def test_two_runs_at_once_do_not_write_into_one_another(tmp_path, monkeypatch):
+    path = str(tmp_path / "out")
+    with open_output(path) as first:
+        first.write(b"first")
+        monkeypatch.setattr(os, "getpid", lambda: -1)  # Another process
+        with open_output(path) as second:
+            second.write(b"second run")
+        assert (tmp_path / "out").read_bytes() == b"second run"
+    assert (tmp_path / "out").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_name_as_long_as_it_may_be(tmp_path):
+    for name in ("a" * 255, "\u00e9" * 127):
+        path = tmp_path / name
+        with open_output(str(path)) as output:
+            output.write(b"a")
+        assert path.read_bytes() == b"a"

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from keras_tx.cli.resumable_output import ResumableOutput, whole_lines
+from keras_tx.cli import resumable_output
+from keras_tx.cli.resumable_output import LinesRead, ResumableOutput, whole_lines
 
 SETTINGS = {"model": "m", "beam size": 4}
 
@@ -230,3 +231,31 @@ def test_what_is_no_part_is_not_touched(path):
     with pytest.raises(OSError, match="symbolic links"), opened(path):
         pass
     assert names(path) == ["out.txt.part"]
+
+
+def test_all_is_written_before_the_part_becomes_the_file(path, monkeypatch):
+    """A full disk shows when the last bytes are written: the old file must still be there."""
+    found = []
+    monkeypatch.setattr(
+        resumable_output, "put_in_place", lambda part, target: found.append(open(part).read())
+    )
+    with opened(path) as (stream, _):
+        stream.write(b"one\n")
+    assert found == ["one\n"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_half_a_first_line_of_a_killed_run_is_in_nobodys_way(path, resume):
+    (path.parent / "out.txt.part").write_text("half a li")
+    (path.parent / "out.txt.part.json").write_text("{}")
+    with opened(path, resume) as (stream, done):
+        assert done == 0
+        stream.write(b"one\n")
+    assert (names(path), path.read_text()) == (["out.txt"], "one\n")
+
+
+def test_lines_cut_elsewhere_are_other_lines():
+    first = LinesRead()
+    first.add(["ab", "c"])
+    assert LinesRead(first.facts()).add(["ab", "c"])
+    assert not LinesRead(first.facts()).add(["a", "bc"])

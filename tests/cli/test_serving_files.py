@@ -26,6 +26,14 @@ def test_files_are_written_and_printed(base, run, tmp_path):
     assert "allowed_batch_sizes: 8\n" in (tmp_path / "deploy" / "batching.config").read_text()
 
 
+def test_a_newer_version_that_is_not_whole_is_named(base, run, tmp_path):
+    (base / "3" / "variables").mkdir(parents=True)
+    result = run("serving-files", base, "--output", tmp_path / "deploy")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 5)
+    assert result.stderr == f"Not served, for it has no saved_model.pb: {base / '3'}\n"
+    assert 'key: "stable" value: 2' in (tmp_path / "deploy" / "models.config").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from keras_tx.cli import text_lines
-from keras_tx.cli.resumable_output import ResumableOutput
+from keras_tx.cli.resumable_output import LinesRead, ResumableOutput
 from keras_tx.cli.text_lines import (
     CHUNK_LINES,
     as_line,
@@ -235,3 +235,47 @@ def test_json_is_readable(capsysbinary):
     print_json({"é": 1})
     printed = capsysbinary.readouterr().out
     assert "é".encode() in printed and json.loads(printed) == {"é": 1}
+
+
+def test_a_chunk_is_on_disk_with_its_record_before_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_lines, "CHUNK_LINES", 2)
+    (tmp_path / "in").write_text("a\nb\nc\nd\n")
+    seen = []
+
+    def look(texts):
+        record = json.loads((tmp_path / "out.part.json").read_text())
+        lines = record["read"]["lines"] if "read" in record else 0
+        seen.append(((tmp_path / "out.part").read_text(), lines))
+        return texts
+
+    resumable = ResumableOutput(str(tmp_path / "out"), False, dict)
+    transform_lines((), str(tmp_path / "in"), str(tmp_path / "out"), lambda: look, resumable)
+    assert seen == [("", 0), ("a\nb\n", 2)]
+
+
+def test_a_pipe_with_other_lines_than_the_stopped_run_read(tmp_path):
+    read = LinesRead()
+    read.add(["a", "b"])
+    os.mkfifo(tmp_path / "in")
+    (tmp_path / "out.part").write_text("A\nB\n")
+    (tmp_path / "out.part.json").write_text(json.dumps({"input": "in", "read": read.facts()}))
+    writer = threading.Thread(target=(tmp_path / "in").write_text, args=["a\nx\nc\n"])
+    writer.start()
+    resumable = ResumableOutput(str(tmp_path / "out"), True, dict)
+    with pytest.raises(ValueError, match="an input that differs in the first 2 lines"):
+        transform_lines((), str(tmp_path / "in"), str(tmp_path / "out"), lambda: list, resumable)
+    writer.join(timeout=10)
+    assert (tmp_path / "out.part").read_text() == "A\nB\n"
+
+
+def test_only_the_first_chunk_may_begin_with_a_mark(monkeypatch):
+    monkeypatch.setattr(text_lines, "CHUNK_LINES", 1)
+    assert lines_of(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n") == ["a", "\ufeffb"]
+
+
+def test_half_a_character_in_a_result_stops_nothing(tmp_path):
+    (tmp_path / "in").write_text("a\n")
+    transform_lines(
+        (), str(tmp_path / "in"), str(tmp_path / "out"), lambda: lambda texts: ["x\ud83d"]
+    )
+    assert (tmp_path / "out").read_bytes() == b"x?\n"

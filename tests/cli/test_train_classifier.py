@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import keras_tx
 from keras_tx.models import RegionBackbone, SentimentClassifier
 
@@ -140,3 +142,34 @@ def test_other_labels_do_not_go_on(run, tmp_path):
     assert (result.exit_code, result.stdout) == (1, "")
     assert "the labels of the stopped training: ['art', 'law']. Received: ['law'" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_other_tokens_or_weights_do_not_go_on(run, tmp_path):
+    for name in ("one", "two"):
+        rows = [f"{label},{name} {n}{label[1]}" for n in range(9) for label in ("art", "law")]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["label,text", *rows]))
+        arguments = ("--data", tmp_path / f"{name}.csv", *QUICK, "--output", tmp_path / name)
+        assert run("train", "classifier", "--preset", "tiny", *arguments).exit_code == 0
+    begin = ("train", "classifier", "--data", tmp_path / "one.csv", "--output", tmp_path / "out")
+    begun = ("--backbone", tmp_path / "one", "--epochs", 1, "--class-weights", "art=5")
+    assert run(*begin, *begun, "--class-weights", "law=1").exit_code == 0
+    for change, named in (
+        (("--backbone", tmp_path / "two", *begun[2:], "--class-weights", "law=1"), "backbone"),
+        (begun[:4], "class weights of the stopped training: {'art': 5.0, 'law': 1.0}. Received: N"),
+    ):
+        result = run(*begin, *change, "--resume")
+        assert (result.exit_code, result.stdout) == (1, "") and named in result.stderr
+
+
+@pytest.mark.parametrize("separator", ["", None])
+def test_an_empty_separator(run, tmp_path, separator):
+    rows = [f"{label},number {n}" for n, label in enumerate(["a|b", "b", "a", ""] * 3)]
+    (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]))
+    arguments = ("train", "classifier", "--multi-label", "--data", tmp_path / "a.csv", *QUICK)
+    more = () if separator is None else ("--separator", separator)
+    result = run(*arguments, "--output", tmp_path / "out", *more)
+    if separator is None:
+        assert result.exit_code == 0, result.stderr
+    else:
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "separator expected one or more characters" in result.stderr

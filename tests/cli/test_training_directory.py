@@ -26,6 +26,11 @@ def test_an_empty_path_is_not_the_working_directory():
         TrainingDirectory("", overwrite=True)
 
 
+def test_to_go_on_is_not_to_begin_anew(tmp_path):
+    with pytest.raises(ValueError, match="expected --resume or --overwrite. Received: both"):
+        TrainingDirectory(str(tmp_path), resume=True, overwrite=True)
+
+
 def test_a_file_is_no_directory(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="Received: --output"):
@@ -103,6 +108,17 @@ def test_a_training_goes_on_with_its_own_settings_alone(tmp_path, record):
     (tmp_path / "settings.json").write_bytes(record)
     with pytest.raises(ValueError, match="the settings of the stopped training. Rec.*none"):
         again.prepare({"seed": 2})
+
+
+def test_what_the_stopped_training_had_and_this_one_has_not(tmp_path):
+    with TrainingDirectory(str(tmp_path)) as first:
+        first.prepare({"seed": 1, "class weights": {"good": 5.0}})
+    (tmp_path / "state.npz").write_text("")
+    with (
+        pytest.raises(ValueError, match="class weights of the .*: {'good': 5.0}. Received: None"),
+        TrainingDirectory(str(tmp_path), resume=True) as again,
+    ):
+        again.prepare({"seed": 1})
 
 
 def test_a_checksum_is_of_all_parts_in_order():

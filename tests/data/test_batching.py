@@ -148,3 +148,22 @@ def test_buckets_make_few_shapes_of_many(lengths):
     assert len(shapes(bucket_lengths(lengths))) <= 2 * len(set(bucket_lengths(lengths)))
     padded = bucket_lengths(lengths).sum() / lengths.sum()
     assert 1 < padded < 1.1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "int8", "int64"])
+def test_buckets_of_any_kind_of_integer(dtype):
+    assert bucket_lengths(np.array([0, 7, 9, 33, 100], dtype)).tolist() == [0, 7, 10, 40, 112]
+
+
+def test_buckets_of_very_long_ones():
+    lengths = np.array([2**31, 2**40, 2**40 + 1])
+    assert bucket_lengths(lengths).tolist() == [2**31, 2**40, 2**40 + 2**38]
+
+
+def test_another_seed_is_not_another_epoch():
+    def plan(seed, epoch):
+        batches = TokenBatches(np.full(50, 3), tokens_per_batch=9, seed=seed)
+        return [rows.tolist() for rows in batches.plan(epoch)]
+
+    plans = [plan(seed, epoch) for seed in range(3) for epoch in range(3)]
+    assert all(one != other for place, one in enumerate(plans) for other in plans[:place])

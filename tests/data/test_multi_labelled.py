@@ -20,6 +20,20 @@ def test_labels_are_sorted_and_stand_once():
     assert examples.take([2, 0]).texts == ["c", "a"]
 
 
+def test_what_can_be_read_once_is_read_once():
+    examples = MultiLabelledTexts(
+        (text for text in "ab"), (map(int, numbers.split()) for numbers in ("0 2", "1")), NAMES
+    )
+    assert (examples.texts, examples.labels) == (["a", "b"], [(0, 2), (1,)])
+
+
+@pytest.mark.parametrize("position", [-1, 2])
+def test_positions_that_are_not_there(position):
+    examples = MultiLabelledTexts(["a", "b"], [(), ()], NAMES)
+    with pytest.raises(IndexError, match=f"between 0 and 1. Received: {position}"):
+        examples.take([position])
+
+
 def test_of_texts_with_one_label():
     single = LabelledTexts(["a", "b"], [2, 0], NAMES)
     assert MultiLabelledTexts.of(single).labels == [(2,), (0,)]

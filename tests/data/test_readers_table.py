@@ -105,3 +105,10 @@ def test_paths_that_are_no_tables_are_errors(tmp_path):
         read_labelled_table(tmp_path / "none.csv")
     with pytest.raises(IsADirectoryError, match="a folder"):
         read_labelled_table(tmp_path)
+
+
+def test_a_number_is_no_position_among_numbers(tmp_path):
+    path = tmp_path / "stars.csv"
+    path.write_text("text,label\na,0\nb,0\n")
+    with pytest.raises(ValueError, match="Expected one of the labels .* line 2, with '0'"):
+        read_labelled_table(path, label_names=("1", "2", "3"))

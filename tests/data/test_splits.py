@@ -42,7 +42,7 @@ def test_labels_keep_their_proportions():
 
 
 def test_equal_texts_stay_together():
-    texts = [f"text {n % 30}" + " " * (n % 2) for n in range(60)]
+    texts = [f"text {n % 30}" + " " * (n // 30) for n in range(60)]
     examples = LabelledTexts(texts, [n % 2 for n in range(60)], ("a", "b"))
     for seed in range(5):
         train, validation = split_labelled(examples, 20, seed)
@@ -136,3 +136,23 @@ def test_too_few_different_texts_are_an_error():
         split_pairs(SentencePairs(["a", "a", "a"], ["x", "y", "z"]), 1)
     with pytest.raises(ValueError, match="of 0 examples"):
         split_pairs(SentencePairs([], []), 0.5)
+
+
+def test_a_split_is_the_same_in_every_version():
+    """Else what was held out in one version would be trained with in another."""
+    texts = [f"text {n}" for n in range(20)]
+    examples = LabelledTexts(texts, [n % 2 for n in range(20)], ("a", "b"))
+    assert split_labelled(examples, 6, seed=1)[1].texts == [
+        "text 4",
+        "text 7",
+        "text 8",
+        "text 11",
+        "text 13",
+        "text 18",
+    ]
+    assert split_pairs(SentencePairs(texts, texts), 4, seed=1)[1].sources == [
+        "text 2",
+        "text 9",
+        "text 16",
+        "text 18",
+    ]

@@ -195,3 +195,21 @@ def test_what_is_forbidden_is_never_drawn_and_the_best_always_counts(temperature
     uniforms = np.linspace(0, 1, 400, endpoint=False).astype("float32")
     found = set(np.asarray(sample_tokens(logits, uniforms, temperature)).tolist())
     assert found == ({1} if temperature < 1 else {0, 1, 2})
+
+
+def test_a_uniform_that_rounds_to_one_draws_what_there_is():
+    """1 - 1e-12 is 1 in float32: one in 33 million of NumPy's numbers is such a one."""
+    uniforms = np.full((1, 2), 1 - 1e-12)
+
+    def step(ids, index, state, origins):
+        return np.array([[[5.0, -1e9, 4.0, -1e9]]], "float32"), state
+
+    for options in ({}, {"top_k": 3}, {"top_p": 0.99}):
+        found = sampling_search(step, (), np.array([1]), 3, np.array([2]), uniforms, **options)
+        assert np.asarray(found.ids).tolist() == [[2, 2]]
+
+
+def test_a_nucleus_that_has_the_probability_exactly_takes_no_further_token():
+    logits, uniforms = np.zeros((4, 4), "float32"), np.array([0.1, 0.4, 0.6, 0.9], "float32")
+    ids = sample_tokens(logits, uniforms, top_p=0.5)  # Two of four have 0.5.
+    assert np.asarray(ids).tolist() == [0, 0, 1, 1]

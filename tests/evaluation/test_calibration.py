@@ -55,3 +55,8 @@ def test_errors():
         calibration_error([0.5, 1.5], [True, True])
     with pytest.raises(ValueError, match="bins=0"):
         calibration_error([0.5], [True], bins=0)
+
+
+def test_a_chance_on_an_edge_belongs_to_the_upper_bin():
+    # Together in the upper one: |(0 - .5) + (1 - .9)| / 2; in two bins it would be .3.
+    assert calibration_error([0.5, 0.9], [0, 1], bins=2) == pytest.approx(0.2)

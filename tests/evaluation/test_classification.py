@@ -117,3 +117,9 @@ def test_unknown_labels(classifier):
     several = MultiLabelledTexts(["a"], [()], ("calm", "loud"))
     with pytest.raises(ValueError, match="one label a text.*Received: MultiLabelledTexts"):
         evaluate_classifier(classifier, several)
+
+
+def test_chances_that_exceed_one_by_a_hair():
+    scores = np.array([[np.nextafter(np.float32(1), np.float32(2)), 0], [0, 1]], "float32")
+    found = classification_scores(scores, np.array([0, 1]), ("a", "b"))
+    assert found["calibration_error"] == 0 and found["accuracy"] == 1

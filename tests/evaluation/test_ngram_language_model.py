@@ -125,6 +125,10 @@ def test_what_was_never_seen_has_a_chance():
     assert np.all(np.isfinite(model.log_probabilities(pairs)))
 
 
+def test_orders_of_numpy():
+    assert NGramLanguageModel(np.int64(3)).order == 3
+
+
 def test_errors():
     with pytest.raises(ValueError, match="order expected a positive integer. Received: order=0"):
         NGramLanguageModel(0)

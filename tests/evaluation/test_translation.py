@@ -1,5 +1,7 @@
 """BLEU and chrF are sacreBLEU's own."""
 
+import types
+
 import pytest
 import sacrebleu
 
@@ -42,3 +44,16 @@ def test_a_translator_is_scored_on_its_own_translations():
     pairs = SentencePairs(sources, ["un chien dort ici", "le chien dort", "dort"])
     expected = translation_scores(translator.translate(sources), pairs.targets)
     assert evaluate_translator(translator, pairs, batch_size=2) == expected
+
+
+def test_moses_takes_the_words_of_the_translators_language():
+    pytest.importorskip("sacremoses")
+    translator = types.SimpleNamespace(
+        target_language="en", translate=lambda sources, **options: ["It's me."]
+    )
+    pairs = SentencePairs(["C'est moi."], ["It's me."])
+    found = evaluate_translator(translator, pairs, protocol="moses_lowercased")
+    french = types.SimpleNamespace(target_language="fr", translate=translator.translate)
+    other = evaluate_translator(french, pairs, protocol="moses_lowercased")
+    assert found["bleu_signature"] != other["bleu_signature"]
+    assert "case:lc" in found["bleu_signature"]

@@ -1,7 +1,14 @@
-"""The benchmark of classification, small: the same network in each library, right counts."""
+"""The benchmark of classification, small: the same network in each library, right counts.
 
+And what the benchmark of decoding has in common with it.
+"""
+
+import argparse
 import importlib
+import json
+import os
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +19,9 @@ from keras_tx.text import WordTokenizer
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "apps" / "benchmarks"
 MODULES = (
+    "from_apps",  # It makes the path once.
+    "decoding",
+    "unseen_names",
     "classification",
     "classification_table",
     "classification_encoders",
@@ -66,6 +76,17 @@ def test_keras_hub_has_the_same_network(encoders, classifier):
     np.testing.assert_allclose(theirs.scores(IDS), scores, atol=1e-4)
 
 
+def test_keras_hub_drops_what_ours_drops(encoders, classifier):
+    theirs = encoders.KerasHubEncoder(classifier, encoders.Shape(**SIZES)).network
+    vectors = np.random.default_rng(0).normal(size=(1, 6, 16)).astype("float32")
+    for number in range(SIZES["num_layers"]):
+        encoder = theirs.get_layer(f"encoder_{number}")
+        attention = encoder._self_attention_layer
+        found, plain = (attention(vectors, vectors, training=each) for each in (True, False))
+        np.testing.assert_array_equal(found, plain)
+        assert encoder._feedforward_dropout.rate == encoders.Shape().dropout
+
+
 def test_pytorch_has_the_same_network(benchmark, encoders, classifier):
     pytest.importorskip("torch")
     pytorch = benchmark("classification_pytorch")
@@ -118,3 +139,66 @@ def test_table_and_remarks(benchmark):
     measured, apart = classification.remarks(results, 2, "float32")
     assert "300 tokens" in measured and "2 MFLOP a review" in measured
     assert apart == "pytorch: scores at most 0.2 from ours, which span 1"
+
+
+def stubbed_processes(monkeypatch, results):
+    """Processes that print a result, or fail where the system has none."""
+
+    def run(command, **options):
+        result = results.get(command[command.index("--system") + 1])
+        return argparse.Namespace(returncode=0 if result else 1, stdout=json.dumps(result).encode())
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+def test_one_system_that_fails_costs_only_its_row(benchmark, monkeypatch, capsys):
+    classification = benchmark("classification")
+    monkeypatch.setattr(classification, "write_reviews", lambda arguments, path: None)
+    stubbed_processes(monkeypatch, {"peak": {"peak": 200.0}})
+    with pytest.raises(SystemExit) as end:
+        classification.main(["--systems", "peak,pytorch,scikit-learn"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 1
+    assert "| peak |" in out and "pytorch" not in out
+    assert "peak measured" in err and "pytorch failed" in err and "scikit-learn failed" in err
+
+
+def test_decoding_goes_on_without_its_reference(benchmark, monkeypatch, capsys):
+    decoding = benchmark("decoding")
+    speeds = {"beam 1, batch 1": 5.0}
+    stubbed_processes(
+        monkeypatch, {"graph": {"speeds": speeds, "megabytes": 7.0, "translations": {}}}
+    )
+    with pytest.raises(SystemExit) as end:
+        decoding.main(["--systems", "graph,book"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 1 and "book failed" in err
+    assert out.splitlines()[-1].split("|")[1:3] == [" graph ", " 5.0 "]
+
+
+@pytest.mark.parametrize("name", ["classification", "decoding"])
+def test_an_unknown_system_is_refused_at_once(benchmark, capsys, name):
+    with pytest.raises(SystemExit) as end:
+        benchmark(name).main(["--systems", "book,nosuch"])
+    assert end.value.code == 2
+    assert "nosuch" in capsys.readouterr().err
+
+
+def test_a_system_gets_as_many_processors_as_threads(benchmark, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {6, 1, 4}, raising=False)
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda process, numbers: given.append(numbers), raising=False
+    )
+    benchmark("decoding").bind(2)
+    assert given == [[1, 4]]
+
+
+def test_the_sample_sentences_are_counted_too(benchmark):
+    arguments = argparse.Namespace(sentences=None, count=3)
+    assert len(benchmark("decoding").read_sentences(arguments)) == 3
+
+
+def test_unseen_names_are_of_none_of_the_training_corpora(benchmark):
+    corpora = benchmark("unseen_names").TRAINING_CORPORA
+    assert {"tatoeba", "news", "government", "multi30k", "novels", "tales"} <= set(corpora)

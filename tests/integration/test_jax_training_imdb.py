@@ -128,7 +128,7 @@ def test_both_trainings_learn(run: pathlib.Path) -> None:
 def test_a_classifier_learns_on_and_teaches(run: pathlib.Path) -> None:
     # So few minutes that the schedule is over before all of the steps; nothing is changed.
     again = [*pretraining(run, run / "again.npz"), "--start-from", run / "classifier.npz"]
-    ends = ("--steps", 100000, "--minutes", 0.15, "--learning-rate", 0)
+    ends = ("--steps", 100000, "--minutes", 0.3, "--learning-rate", 0)
     app("pretrain", *again, *ends, "--unroll", 2, **JAX)
     rows = json.loads((run / "again.json").read_text())
     assert rows[0]["step"] == 1 and 1 < rows[-1]["step"] < 100000
@@ -260,6 +260,48 @@ def test_the_losses_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) ->
     factors = keras_tx.training.shift_factors((direction**2).sum(axis=2), ids != 0, 6.0)
     expected = direction * np.asarray(factors)[:, :, None]
     np.testing.assert_allclose(classifier.of_length(direction, ids, 6.0), expected, rtol=1e-5)
+
+
+def test_a_finished_training_is_not_done_again(run: pathlib.Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    told = app("pretrain", *pretraining(run, run / "encoder.npz"), **JAX)
+    assert "encoder.npz is finished" in told
+    told = app("finetune", *finetuning(run, "classifier.npz", 60), "--resume", **JAX)
+    assert "classifier.npz is finished" in told
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+
+
+def test_what_is_left_of_an_earlier_run_is_not_taken_for_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.syspath_prepend(str(ROOT / "apps/jax_training"))
+    pytest.importorskip("jax")
+    from weight_files import checkpoint_of, forget_run, is_finished
+
+    output = tmp_path / "encoder.npz"
+    output.touch()  # Of the first rounds: the history is written last.
+    assert not is_finished(output)
+    (tmp_path / "encoder.json").touch()
+    assert is_finished(output)
+    checkpoint_of(output).touch()
+    assert not is_finished(output)
+    forget_run(output)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.npz"]
+
+
+def test_a_vocabulary_of_more_than_two_bytes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, reviews: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "apps/jax_training"))
+    import imdb_prepare
+
+    monkeypatch.setattr(imdb_prepare, "LARGEST_VOCABULARY", 299)
+    options = ["--data", reviews, "--held-out", 20, "--vocabulary-size", 300, "--output", tmp_path]
+    monkeypatch.setattr(sys, "argv", ["imdb_prepare.py", *map(str, options)])
+    with pytest.raises(SystemExit, match="at most 299 pieces. Received: 300"):
+        imdb_prepare.main()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pretraining_that_was_killed_goes_on(run: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -33,13 +33,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def app(name: str, *arguments: object, **environment: str) -> str:
-    done = subprocess.run(
+def ended(name: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, str(APPS / f"translation_{name}.py"), *map(str, arguments)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
     )
+
+
+def app(name: str, *arguments: object, **environment: str) -> str:
+    done = ended(name, *arguments, **environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -128,6 +132,54 @@ def test_a_second_call_goes_on_behind_what_was_made(run: pathlib.Path) -> None:
     assert "teachers_0: after" not in second and "translations_0: after" not in second
     reported = [re.findall(r"together .*(\"dev_sample.*)", log) for log in (first, second)]
     assert reported[0] == reported[1] and len(reported[0]) == 1
+
+
+def short(run: pathlib.Path, folder: pathlib.Path, *options: object) -> list[object]:
+    """Options of a training of a few steps, of the same pairs in another folder."""
+    folder.mkdir()
+    for name in ("ids.npz", "tokenizer"):
+        (folder / name).symlink_to(run / name)
+    sizes = ("--teacher-size", "8,8,2,1,1", "--student-size", "8,8,2,1,1", "--lengths", LENGTH)
+    steps = ("--teacher-steps", 2, "--student-steps", 2, "--tokens-per-batch", 48)
+    rest = ("--search-tokens", 960, "--beam-size", 1, "--precision", "float32")
+    return ["--run", folder, *sizes, *steps, *rest, *options]
+
+
+def test_students_without_teachers_learn_the_words_alone(
+    run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    # The one from French gives pairs, and no probabilities.
+    models = ("--teachers", 0, "--reverse", 1, "--students", 1)
+    log = app("train", *short(run, tmp_path / "none", *models), **JAX)
+    assert np.isfinite(losses(log, "students")).all() and "first one" not in log
+    with np.load(tmp_path / "none/student_0.npz") as stored:
+        assert all(np.isfinite(stored[name]).all() for name in stored.files)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(
+    run: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    models = ("--teachers", 1, "--reverse", 0, "--students", 0, "--teacher-learning-rate", "nan")
+    done = ended("train", *short(run, tmp_path / "nan", *models), **JAX)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "Error: teachers_0 expected finite losses. Received: [nan]"
+    )
+    assert not (tmp_path / "nan/teachers_0.npz").exists()
+
+
+@pytest.mark.parametrize("corpus", ["sample=x", "sample=", "sample=-1"])
+def test_a_corpus_is_read_a_number_of_times(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], corpus: str
+) -> None:
+    monkeypatch.syspath_prepend(str(APPS))
+    import translation_prepare
+
+    given = ["--data", "nosuch", "--output", "nosuch", "--validate", "sample", "--corpus", corpus]
+    monkeypatch.setattr(sys, "argv", ["translation_prepare.py", *given])
+    with pytest.raises(SystemExit) as end:
+        translation_prepare.main()
+    assert end.value.code == 2 and "expected NAME=TIMES" in capsys.readouterr().err
 
 
 def test_pairs_are_read_as_often_as_they_should_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def serving():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
         yield importlib.import_module("serving")
-        for name in ("serving", "serving_load", "serving_malformed"):
+        for name in ("serving", "serving_load", "serving_malformed", "from_apps"):
             sys.modules.pop(name, None)
 
 
@@ -39,8 +39,24 @@ def setting(serving, tmp_path_factory):
 def test_killed_restarted_and_a_new_version(serving, setting):
     row = serving.faults(*setting)
     assert row["requests"] >= 300
-    assert (row["lost"], row["mixed up"], row["twice"]) == (0, 0, 0)
+    assert (row["lost"], row["mixed up"]) == (0, 0)
     assert "1: " in row["versions"] and "2: " in row["versions"]
+
+
+def test_a_load_that_is_over_at_once_has_its_row(serving, capsys):
+    # So short that the watcher of the memory never wakes.
+    load = argparse.Namespace(
+        run=lambda events: 0.01,
+        errors=[],
+        seconds={1: 0.01},
+        asked=1,
+        problems={"mixed up": 0},
+        versions={"1": 1},
+    )
+    row = serving.measured("short", load, argparse.Namespace(memory=lambda: 7.0))
+    assert (row["lost"], row["memory MB"], row["at the end"]) == (0, "7", "7")
+    serving.table([])  # Of no malformed requests.
+    assert capsys.readouterr().out == ""
 
 
 def test_malformed_requests(serving, setting):

@@ -102,3 +102,9 @@ def test_a_model_with_it_comes_back_from_its_file(tmp_path):
     assert again.get_layer("norm").epsilon == 1e-4
     inputs = vectors()
     np.testing.assert_array_equal(np.asarray(again(inputs)), np.asarray(model(inputs)))
+
+
+def test_the_weights_of_half_precision_stay_whole():
+    layer = LayerNormalization(dtype="bfloat16")
+    layer.build((None, 4))
+    assert layer.compute_dtype == "bfloat16" and layer.gamma.dtype == "float32"

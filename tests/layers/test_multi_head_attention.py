@@ -298,3 +298,24 @@ def test_wrong_calls(vectors):
         cross(x)
     with pytest.raises(ValueError, match="'other' was .* expected no cache_index. .*=2"):
         cross(token, cache=cross.project_source(x), cache_index=2)
+
+
+def test_it_may_be_wrapped():
+    attention = MultiHeadAttention(2, 4, output_dim=6)
+    documents = keras.Input((3, 5, 8))
+    model = keras.Model(documents, keras.layers.TimeDistributed(attention)(documents))
+    given = np.random.default_rng(0).normal(size=(2, 3, 5, 8)).astype("float32")
+    assert model.output_shape == (None, 3, 5, 6)
+    np.testing.assert_allclose(model(given)[:, 1], attention(given[:, 1]), atol=1e-6)
+    assert [tuple(x.shape) for x in attention(documents[:, 0], return_attention_scores=True)] == [
+        (None, 5, 6), (None, 2, 5, 5)
+    ]  # fmt: skip
+
+
+def test_kernels_of_one_shape_begin_with_different_values():
+    layer = MultiHeadAttention(num_heads=2, key_dim=4)
+    layer.build((1, 3, 8), (1, 3, 8))
+    query, output = (
+        ops.convert_to_numpy(dense.kernel) for dense in (layer.query, layer.output_projection)
+    )
+    assert query.shape == output.shape and not np.allclose(query, output)

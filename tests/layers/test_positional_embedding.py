@@ -165,3 +165,13 @@ def test_it_may_be_wrapped():
     given = np.random.default_rng(0).integers(1, 50, (2, 3, 7))
     assert model.output_shape == (None, 3, 7, 4)
     np.testing.assert_allclose(model(given)[:, 1], embedding(given[:, 1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_wrong_positions(positions):
+    embedding = PositionalEmbedding(6, 10, 4, positions=positions)
+    ids = np.array([[1, 2]])
+    with pytest.raises(ValueError, match="at most sequence_length=6 positions. Received: 7"):
+        embedding(ids, start_index=5)
+    with pytest.raises(ValueError, match="start_index from 0 on. Received: start_index=-1"):
+        embedding(ids, start_index=-1)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_tx.layers.token_replacement import TokenReplacement
 
@@ -49,3 +50,8 @@ def test_config_and_symbolic_shape():
 def test_the_rate_is_checked(rate):
     with pytest.raises(ValueError, match=r"rate expected a number in \[0, 1\). Received: rate="):
         TokenReplacement(rate, 50)
+
+
+def test_ids_as_floats_are_not_rounded_to_half_precision():
+    layer = TokenReplacement(0.5, 1, dtype="mixed_bfloat16")
+    assert ops.convert_to_numpy(layer(np.array([[257.0]], "float32"))).tolist() == [[257]]

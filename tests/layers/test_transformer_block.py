@@ -86,3 +86,12 @@ def test_wrong_width(block):
     message = r"expected a last axis of embed_dim=8. Received: shape \(None, None, 6\)"
     with pytest.raises(ValueError, match=message):
         block(**BLOCK)(keras.Input((None, 6)))
+
+
+@both
+def test_dropout_acts_inside_the_feed_forward_too(block):
+    layer = block(**BLOCK, dropout=0.5)
+    x = np.random.default_rng(0).normal(size=(2, 6, 8)).astype("float32")
+    layer(x)
+    quiet = ops.convert_to_numpy(layer.feed_forward(x))
+    assert not np.allclose(quiet, ops.convert_to_numpy(layer.feed_forward(x, training=True)))

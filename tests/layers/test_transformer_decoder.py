@@ -268,3 +268,19 @@ def test_wrong_calls(make):
 def test_a_cache_before_the_first_call():
     with pytest.raises(ValueError, match="expected to be built before its cache. .*is not"):
         TransformerDecoder(8, 16, 2).start_cache(2, 0)
+
+
+def test_a_cached_id_zero_is_a_token():
+    block = TransformerDecoder(embed_dim=8, dense_dim=16, num_heads=2)
+    x = np.random.default_rng(0).normal(size=(1, 2, 8)).astype("float32")
+    block(x)
+    plain = np.asarray(block(x))
+    cache = block.start_cache(1, 2)
+    for place in range(2):
+        got, cache = block(
+            x[:, place : place + 1],
+            target_mask=np.array([[place == 0]]),
+            cache=cache,
+            cache_index=place,
+        )
+        np.testing.assert_allclose(np.asarray(got)[:, 0], plain[:, place], atol=1e-5)

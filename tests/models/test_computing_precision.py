@@ -202,3 +202,16 @@ def test_unknown_precisions(tmp_path):
     for precision in ("float16", "half", 16):
         with pytest.raises(ValueError, match="precision expected one of .*Received: precision="):
             keras_tx.load(path, precision=precision)
+
+
+def test_a_translator_in_mixed_half_precision(both, tmp_path, pairs):
+    both[0].save(tmp_path / "model.keras")
+    former = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_float16")
+        half = load(tmp_path / "model.keras")
+    finally:
+        keras.config.set_dtype_policy(former)
+    assert half.network.compute_dtype == "float16"
+    for options in ({"beam_size": 1}, {"beam_size": 3}):
+        assert half.translate(pairs.sources[:4], **options) == pairs.targets[:4]

@@ -189,3 +189,9 @@ def test_a_model_of_another_kind(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
     with pytest.raises(ValueError, match=r"plain.keras.*a text model of keras_tx. Received: a Seq"):
         load(path)
+
+
+def test_another_backend_is_named(models, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="Keras on TensorFlow, .* Received: backend 'jax'"):
+        load("missing")

@@ -234,7 +234,7 @@ def test_abstaining_and_the_temperature(tokenizer):
 
 def test_wrong_calls(learned):
     model, _ = learned
-    for texts in ("drum", b"drum", ["drum", None], [b"drum"], [["drum"]]):
+    for texts in ("drum", b"drum", ["drum", None], [b"drum"], [["drum"]], iter(["drum"])):
         with pytest.raises(TypeError, match="texts expected a list of str. Received"):
             model.classify(texts)
     with pytest.raises(ValueError, match="positive integer. Received: batch_size=0"):

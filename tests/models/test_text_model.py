@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_tx.data import LabelledTexts
 from keras_tx.models import Backbone, TextClassifier, Translator
 from keras_tx.text import WordTokenizer
+from keras_tx.training import TokenCrossentropy
 
 WORDS = ["red green blue", "one two three", "un deux trois"]
 
@@ -130,14 +131,71 @@ def test_a_graph_is_traced_once_for_all_sizes(classifier):
     assert graph.experimental_get_tracing_count() == 1
 
 
-def test_other_weights_are_those_of_no_file(tmp_path, classifier):
+LAYERS = ["embedding", "encoder_0"]
+
+
+@pytest.mark.parametrize("frozen", [LAYERS, LAYERS[:1], ["logits"]])
+def test_what_is_frozen_is_not_trained(classifier, frozen):
+    examples = LabelledTexts(["red blue", "one two"] * 8, [0, 1] * 8, ("a", "b"))
+    for name in frozen:
+        classifier.network.get_layer(name).trainable = False
+    before = {weight.path: np.array(weight) for weight in classifier.network.weights}
+    classifier.fit(examples, examples, epochs=2, progress=False)
+    for weight in classifier.network.weights:
+        same = np.array_equal(np.array(weight), before[weight.path])
+        assert same == any(weight.path.startswith(name) for name in frozen), weight.path
+    assert not classifier.network.get_layer(frozen[0]).trainable
+
+
+def test_where_all_is_frozen_there_is_nothing_to_train(classifier):
+    examples = LabelledTexts(["red blue", "one two"], [0, 1], ("a", "b"))
+    classifier.trainable = False
+    with pytest.raises(ValueError, match="layers that are trainable. Received: .*all are frozen"):
+        classifier.fit(examples, examples, epochs=1, progress=False)
+
+
+@pytest.mark.parametrize("change", ["set", "load", "network", "fit", "train_on_batch", "variable"])
+def test_a_model_that_was_changed_has_no_origin(classifier, tmp_path, change):
     classifier.save(tmp_path / "model.keras")
-    classifier.save_weights(tmp_path / "model.weights.h5")
-    for change in (
-        lambda: classifier.set_weights(classifier.get_weights()),
-        lambda: classifier.load_weights(tmp_path / "model.weights.h5"),
-    ):
+    assert classifier.origin == str(tmp_path / "model.keras")
+    ids, labels = np.array([[4, 5, 3], [6, 7, 3]]), np.array([0, 1])
+    loss = TokenCrossentropy()
+    if change == "set":
+        classifier.set_weights([weight + 1 for weight in classifier.get_weights()])
+    elif change == "load":
+        classifier.set_weights([weight + 1 for weight in classifier.get_weights()])
+        classifier.save_weights(tmp_path / "other.weights.h5")
+        classifier.set_weights([weight - 1 for weight in classifier.get_weights()])
         classifier.save(tmp_path / "model.keras")
-        assert classifier.origin == str((tmp_path / "model.keras").resolve())
-        change()
-        assert classifier.origin is None
+        classifier.load_weights(tmp_path / "other.weights.h5")
+    elif change == "network":
+        classifier.network.compile("adam", loss)
+        classifier.network.fit(ids, labels, verbose=0)
+    elif change == "fit":
+        examples = LabelledTexts(["red blue", "one two"], [0, 1], ("a", "b"))
+        classifier.fit(examples, examples, epochs=1, progress=False)
+    elif change == "train_on_batch":
+        classifier.compile("adam", loss)
+        classifier.train_on_batch(ids, labels)
+    else:
+        classifier.network.get_layer("logits").bias.assign([0.0, 1e-3])
+    assert classifier.origin is None
+    classifier.save(tmp_path / "model.keras")
+    classifier.set_weights(classifier.get_weights())  # The same ones.
+    assert classifier.origin == str(tmp_path / "model.keras")
+
+
+def test_what_was_quantized_is_not_saved(classifier, tmp_path):
+    classifier.save(tmp_path / "model.keras")
+    before = (tmp_path / "model.keras").read_bytes()
+    classifier.network.quantize("int8")
+    with pytest.raises(ValueError, match="save expected .* float32. Received: one in int8"):
+        classifier.save(tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["weigths", "precision", "model", "facts", "xla"])
+def test_options_that_an_export_does_not_have(classifier, tmp_path, option):
+    with pytest.raises(TypeError, match=f"among warm_up, weights. Received: {option}"):
+        classifier.export(tmp_path / "export", **{option: "bfloat16"})
+    assert not list(tmp_path.iterdir())

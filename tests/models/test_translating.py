@@ -235,6 +235,9 @@ def test_wrong_calls(translator):
         translator.translate(["dog"], prefixes=["a", "b"])
     with pytest.raises(ValueError, match="translations expected one for each of the 2 texts"):
         translator.align(["dog", "cat"], ["chien"])
+    for seed in (-1, 1.5):
+        with pytest.raises(ValueError, match=f"seed expected an integer from 0 on. .* seed={seed}"):
+            translator.translate(["dog"], temperature=1.0, seed=seed)
     with pytest.raises(ValueError, match="temperature expected a finite number above 0"):
         translator.translate(["dog"], temperature=0.0)
     with pytest.raises(ValueError, match="Received: temperature=1.0, beam_size=2"):

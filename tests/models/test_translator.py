@@ -85,6 +85,8 @@ def test_an_older_file_without_options_has_the_usual_ones(greedy_by_default):
 def test_wrong_options_of_a_translator(random_translator):
     with pytest.raises(ValueError, match="beam_size expected .* Received: beam_size=0"):
         random_translator(decoding={"beam_size": 0})
+    with pytest.raises(ValueError, match="integer from 2 on. Received: sequence_length=1"):
+        random_translator(sequence_length=1)
     with pytest.raises(ValueError, match="one of 'tiny', 'small', 'base'. Received: preset='big'"):
         Translator.from_preset("big", random_translator().tokenizer)
 

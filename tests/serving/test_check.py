@@ -192,3 +192,15 @@ def test_a_report_cannot_be_changed():
     report = check.ExportReport(True, pathlib.Path("1"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         report.passed = False
+
+
+def test_an_operation_that_the_runtime_does_not_know(exported, monkeypatch):
+    def run(*arguments):
+        answer = check_run(*arguments)
+        return dataclasses.replace(answer, operations=set(answer.operations) - {"MatMul"})
+
+    check_run = check.run_export
+    monkeypatch.setattr(check, "run_export", run)
+    report = check_export(exported("word_classifier"))
+    (problem,) = report.problems
+    assert "MatMul" in problem and "the runtime python" in problem and not report.passed

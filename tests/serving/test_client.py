@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import functools
+import math
 import pathlib
 import socket
 import threading
@@ -169,9 +170,14 @@ def test_errors_of_the_server_are_one_line_and_not_tried_again(connect, options,
     ("options", "message"),
     [
         ({"deadline": 0}, "deadline expected a positive number. Received: deadline=0"),
-        ({"batch_size": -1}, "batch_size expected a positive number"),
-        ({"connections": 0}, "connections expected a positive number"),
-        ({"attempts": 0}, "attempts expected at least 1"),
+        ({"deadline": float("nan")}, "deadline expected a positive number. Received: deadline=nan"),
+        ({"deadline": "60"}, "deadline expected a positive number. Received: deadline='60'"),
+        ({"batch_size": -1}, "batch_size expected a positive integer"),
+        ({"batch_size": "8"}, "batch_size expected a positive integer. Received: batch_size='8'"),
+        ({"connections": 0}, "connections expected a positive integer"),
+        ({"connections": 1.5}, "connections expected a positive integer"),
+        ({"attempts": 0}, "attempts expected a positive integer"),
+        ({"attempts": 2.5}, "attempts expected a positive integer. Received: attempts=2.5"),
         ({"version": 1, "label": "x"}, "expected a version or a label. Received: 1, 'x'"),
         ({"address": "ftp://x"}, "expected a server as HOST:PORT"),
     ],
@@ -179,6 +185,20 @@ def test_errors_of_the_server_are_one_line_and_not_tried_again(connect, options,
 def test_options_that_do_not_fit(options, message):
     with pytest.raises(ValueError, match=message):
         Client(**{"address": "127.0.0.1:9", "model": "m", **options})
+
+
+@pytest.mark.parametrize("deadline", [math.inf, 1e10, np.float32(60)])
+def test_deadlines_that_fit(connect, deadline):
+    with connect("classifier", deadline=deadline, batch_size=np.int64(2)) as client:
+        assert len(client.classify(WHOLE)) == len(WHOLE)
+
+
+def test_a_closed_client_is_closed(connect):
+    with connect("classifier") as client:
+        client.classify(["a lake"])
+    for method in (client.states, lambda: client.classify(["a lake"])):
+        with pytest.raises(ServerError, match="^expected an open client. Received: "):
+            method()
 
 
 def test_texts_are_checked_before_anything_is_sent():

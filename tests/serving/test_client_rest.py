@@ -1,7 +1,9 @@
 """JSON both ways, and what odd servers answer."""
 
+import contextlib
 import http.server
 import json
+import socket
 import threading
 import time
 
@@ -25,7 +27,7 @@ def test_strings():
     array = np.array([[text.encode() for text in row] for row in array] + [[b"\xff", b""]], object)
     content = json.loads(json.dumps(to_json(array)))
     assert content == [["é", "nul \0"], [{"b64": "/w=="}, ""]]
-    assert from_json(content, STRINGS).tolist() == array.tolist()
+    assert from_json(content, TensorDescription("object", (None, 2))).tolist() == array.tolist()
 
 
 def test_numbers():
@@ -41,11 +43,40 @@ def test_numbers():
     ("content", "dtype"),
     [([1], "object"), (["x"], "float32"), ([[1], [1, 2]], "float32"), (["a", ["b"]], "object"),
      ([300], "uint8"), ([{"b64": "*"}], "object"),
+     # Of these NumPy would make NaN, truth and a number.
+     ([None], "float32"), ([None], "bool"), (["x"], "bool"), (["1"], "int64"), (None, "float32"),
+     # Of another rank.
+     (1.5, "float32"), ([[1.5]], "float32"), ([["a"]], "object"), ("a", "object"),
+     ([[], []], "float32"), ([[]], "object"),
      ([{"other": "x"}], "object"), ([None], "object")],
 )  # fmt: skip
 def test_what_is_no_tensor(content, dtype):
     with pytest.raises(ServerError, match=r"expected a tensor [a-z0-9]+\[\?\]. Received: "):
         from_json(content, TensorDescription(dtype, (None,)))
+
+
+def test_lists_in_lists_without_end():
+    content = []
+    for _ in range(10_000):
+        content = [content]
+    for dtype in ("float32", "object"):
+        with pytest.raises(ServerError, match="expected a tensor "):
+            from_json(content, TensorDescription(dtype, None))
+
+
+@pytest.mark.parametrize(
+    ("content", "sizes", "shape"),
+    [
+        ([], (None, 4), (0, 4)),
+        ([[], []], (None, None, 3), (2, 0, 3)),
+        ([[], []], (None, None), (2, 0)),
+        ([[1.5]], None, (1, 1)),
+    ],
+)
+def test_lists_of_nothing_and_an_unknown_rank(content, sizes, shape):
+    for dtype in ("float32", "object") if shape[-1] != 1 else ("float32",):
+        found = from_json(content, TensorDescription(dtype, sizes))
+        assert (found.shape, str(found.dtype)) == (shape, dtype)
 
 
 @pytest.fixture
@@ -105,9 +136,12 @@ def ask(server, timeout=10, model="m"):
         ((302, b""), "UNKNOWN", "(HTTP 302): ''"),
         ((200, b"no JSON \xff"), "UNKNOWN", "expected a JSON object"),
         ((200, b'["list"]'), "UNKNOWN", "expected a JSON object"),
+        ((200, b"[" * 200_000), "UNKNOWN", "expected a JSON object"),
+        ((500, b"[" * 200_000), "INTERNAL", "(HTTP 500): '[[["),
+        ((200, b'{"outputs": [["a"]]}'), "UNKNOWN", "string[?]. Received: one of shape (1, 1)"),
         ((200, b'{"error": "late"}'), "UNKNOWN", "expected a JSON object"),
         ((200, b'{"outputs": [1]}'), "UNKNOWN", "expected a tensor string[?]. Received: 1"),
-        ((None, b""), "UNAVAILABLE", "expected an answer from http://127.0.0.1"),
+        ((None, b""), "UNAVAILABLE", ": Connection aborted. Remote end closed connection"),
     ],
 )
 def test_errors(odd_server, answer, code, message):
@@ -123,6 +157,22 @@ def test_a_server_that_is_too_slow(odd_server):
     with pytest.raises(ServerError) as caught:
         ask(odd_server, timeout=0.2)
     assert caught.value.code == "DEADLINE_EXCEEDED" and time.monotonic() - start < 5
+    assert ": DEADLINE_EXCEEDED: Read timed out. " in str(caught.value)
+
+
+def test_a_server_that_takes_no_connection():
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(3):  # More than it keeps waiting.
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        host, port = listening.getsockname()
+        with pytest.raises(ServerError) as caught:
+            RestTransport(parse_address(f"http://{host}:{port}")).states(ModelChoice("m"), 0.3)
+    assert "Received: DEADLINE_EXCEEDED: Connection to 127.0.0.1 timed out. " in str(caught.value)
 
 
 def test_a_server_whose_answer_never_ends(odd_server):
@@ -161,6 +211,7 @@ def test_a_strange_description_of_a_model(odd_server):
     odd_server.answer = (200, b'{"metadata": {}}')
     with pytest.raises(ServerError, match="expected a model's metadata from http"):
         client.translate(["x"])
-    odd_server.answer = (200, b'{"model_version_status": [{}]}')
-    with pytest.raises(ServerError, match="expected a model's status from http"):
-        client.states()
+    for status in (b"{}", b'{"version": Infinity, "state": "START"}'):
+        odd_server.answer = (200, b'{"model_version_status": [%s]}' % status)
+        with pytest.raises(ServerError, match="expected a model's status from http"):
+            client.states()

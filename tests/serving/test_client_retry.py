@@ -1,6 +1,7 @@
 """Waits grow and differ, time is kept, and what cannot get better is not tried again."""
 
 import itertools
+import math
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_never_less_than_no_time_is_given():
     assert clock.given == [1e-3]
 
 
+def test_no_bound_is_a_day_for_each_try():
+    for deadline in (math.inf, 1e10):
+        clock = Clock()
+        assert clock.run([AWAY, "here"], deadline=deadline) == "here"
+        assert clock.given == [86_400.0, 86_400.0]
+
+
+def test_waits_stay_the_longest_after_many_tries():
+    assert Backoff(attempts=5000).wait(4999, 0.0) == 2.5
+
+
 def test_tries_are_counted():
     clock = Clock()
     with pytest.raises(
@@ -92,6 +104,8 @@ def test_other_errors_come_at_once():
         assert caught.value is error and clock.slept == []
 
 
-def test_at_least_one_attempt():
-    with pytest.raises(ValueError, match="attempts expected at least 1. Received: attempts=0"):
-        Backoff(0)
+@pytest.mark.parametrize("attempts", [0, 2.5, "3", None, True])
+def test_attempts_are_counted_in_whole_numbers(attempts):
+    message = f"attempts expected a positive integer. Received: attempts={attempts!r}"
+    with pytest.raises(ValueError, match=message):
+        Backoff(attempts)

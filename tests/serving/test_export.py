@@ -3,7 +3,9 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -51,6 +53,69 @@ def test_nothing_is_left_when_writing_fails_in_the_middle(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         export_saved_model(SIGNATURES, tmp_path / "new", facts={"model": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_no_server_reads(tmp_path):
+    for number in (3, 2**63, 10**30):
+        (tmp_path / str(number)).mkdir()
+    assert [entry.name for entry in export.versions(tmp_path)] == ["3"]
+    assert export_saved_model(SIGNATURES, tmp_path).name == "4"
+    (tmp_path / str(2**63 - 1)).mkdir()
+    traced = []
+    signatures = {"serving_default": (traced.append, TEXT)}
+    with pytest.raises(ValueError, match="expected a version below 9223372036854775807, the larg"):
+        export_saved_model(signatures, tmp_path)
+    assert traced == [] and not list(tmp_path.glob(".export.*"))
+
+
+def test_the_largest_version_may_come_while_another_is_written(tmp_path):
+    def late(text):
+        (tmp_path / str(2**63 - 1)).mkdir(exist_ok=True)
+        return {"length": tf.strings.length(text)}
+
+    with pytest.raises(ValueError, match="expected a version below 9223372036854775807, the larg"):
+        export_saved_model({"serving_default": (late, TEXT)}, tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [str(2**63 - 1)]
+
+
+@pytest.mark.parametrize(
+    ("directory", "message"),
+    [
+        ("gs://bucket/model", "a directory on this machine. Received: 'gs://bucket/model'"),
+        (pathlib.Path("file:///tmp/model"), "a directory on this machine. Received: 'file:/tmp/mo"),
+        ("a[b]/model", r"without backslashes and \[brackets\], .* Received: '.*a\[b\]/model'"),
+        ("a[b/c]d", r"without backslashes and \[brackets\]"),
+        ("back\\slash", "without backslashes"),
+    ],
+)
+def test_places_that_do_not_fit(tmp_path, monkeypatch, directory, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        export_saved_model(SIGNATURES, directory)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a*b?c", "a[b", "a]b[]", "{a,b}", "gs:", "x:y"])
+def test_places_from_which_tensorflow_loads(tmp_path, name):
+    version = export_saved_model(SIGNATURES, tmp_path / name)
+    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+    assert signature(text=tf.constant(["four"]))["length"].numpy().tolist() == [4]
+
+
+def test_what_killed_exports_left_goes_after_a_day(tmp_path):
+    day = 86_400
+    ages = {
+        ".export.0a": 2 * day,
+        ".export.0b": day // 2,
+        ".export.notes": 2 * day,
+        "notes": 2 * day,
+    }
+    for name, age in ages.items():
+        (tmp_path / name / "variables").mkdir(parents=True)
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    export_saved_model(SIGNATURES, tmp_path)
+    found = sorted(entry.name for entry in tmp_path.iterdir())
+    assert found == [".export.0b", ".export.notes", "1", "notes"]
 
 
 def test_what_a_killed_export_left_is_no_part_of_another(tmp_path):
@@ -179,8 +244,8 @@ def test_a_text_model_says_which_file_it_is(subwords, tmp_path, monkeypatch):
     assert facts["model"] == model.origin == str((tmp_path / "m.keras").resolve())
     assert facts["keras_tx"] in (None, keras_tx.__version__)  # None: not installed.
     assert "m.keras" not in json.dumps(loaded.get_config())
-    with loaded._training_network("float32"):
-        pass
+    with loaded._training_network("float32") as twin:
+        twin.set_weights([weight + 1 for weight in twin.get_weights()])
     assert loaded.origin is None  # After training the file has other weights.
 
 

@@ -1,5 +1,6 @@
 """The files for whoever runs the server, read by the parsers of those who read them."""
 
+import numpy as np
 import pytest
 from google.protobuf import (
     descriptor_pb2,
@@ -10,7 +11,12 @@ from google.protobuf import (
 )
 
 from keras_tx.serving import server_files
-from keras_tx.serving.server_files import allowed_batch_sizes, served_model, write_server_files
+from keras_tx.serving.server_files import (
+    allowed_batch_sizes,
+    served_model,
+    unfinished_versions,
+    write_server_files,
+)
 
 NAMES = {"models.config", "batching.config", "compose.yaml", "docker_run.sh", "kubernetes.yaml"}
 
@@ -98,6 +104,31 @@ def test_versions_whose_names_begin_with_zeros(tmp_path):
     assert (model.labels, model.size) == ({"stable": 7, "canary": 8}, 14)
 
 
+def test_a_folder_without_a_graph_is_no_version_yet(tmp_path):
+    base = make_versions(tmp_path / "model", 2, 4)
+    for number in (1, 3, 5, 10):  # Empty, or half copied.
+        (base / str(number) / "variables").mkdir(parents=True)
+    (base / "11").write_text("a file")
+    assert served_model(base).labels == {"stable": 4, "previous": 2}
+    assert served_model(base, stable=2).labels == {"stable": 2, "canary": 4}
+    assert [folder.name for folder in unfinished_versions(base)] == ["5", "10"]
+    with pytest.raises(ValueError, match=r"of \[2, 4\]. Received: stable=5"):
+        served_model(base, stable=5)
+    (base / "10" / "saved_model.pb").touch()
+    assert unfinished_versions(base) == []
+    (tmp_path / "other" / "1").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="expected an exported model"):
+        served_model(tmp_path / "other")
+    assert [folder.name for folder in unfinished_versions(tmp_path / "other")] == ["1"]
+
+
+def test_numbers_that_no_server_reads_are_no_versions(tmp_path):
+    base = make_versions(tmp_path / "model", 7, 2**63 - 1, 2**63, 10**30)
+    write_server_files([base], tmp_path)
+    config = parsed_models((tmp_path / "models.config").read_text())["model"]
+    assert dict(config.version_labels) == {"stable": 2**63 - 1, "previous": 7}
+
+
 @pytest.mark.parametrize(
     ("largest", "sizes"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (64, [1, 2, 4, 8, 16, 32, 64])]
 )
@@ -127,9 +158,22 @@ def test_what_cannot_be_served(tmp_path):
         with pytest.raises(error, match=message):
             write_server_files(exports, tmp_path / "deploy", **options)
     for name in ("max_batch_size", "cpus", "replicas"):
-        with pytest.raises(ValueError, match=f"{name} expected a whole number from 1"):
-            write_server_files([base], tmp_path / "deploy", **{name: 0})
+        for number in (0, 2.5, "2", True):
+            message = f"{name} expected a whole number from 1. Received: {name}={number!r}"
+            with pytest.raises(ValueError, match=message):
+                write_server_files([base], tmp_path / "deploy", **{name: number})
+    for image in ("", "tensorflow/serving:2.20.0; reboot", "a\nb", ":2.20", "$IMAGE", None):
+        with pytest.raises(ValueError, match="image expected letters, digits and .* Received: im"):
+            write_server_files([base], tmp_path / "deploy", image=image)
     assert not (tmp_path / "deploy").exists()
+
+
+def test_images_and_numbers_that_fit(tmp_path):
+    base = make_versions(tmp_path / "model", 1)
+    size, image = np.int64(8), f"host:5000/a_b/c-d:2.20@sha256:{'0' * 64}"
+    write_server_files([base], tmp_path, max_batch_size=size, image=image)
+    assert "allowed_batch_sizes: 8\n" in (tmp_path / "batching.config").read_text()
+    assert f" {image} " in (tmp_path / "docker_run.sh").read_text()
 
 
 def test_the_image_is_of_a_named_release():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ def deploy(tmp_path_factory):
     models, deploy = root / 'a: "b", c' / "models", root / 'd: "e", f' / "deploy"
     for name in ("translator_en_fr", "sentiment"):
         (models / name / "1").mkdir(parents=True)
+        (models / name / "1" / "saved_model.pb").touch()
         (models / name / "1" / "weights").write_bytes(b"x" * 2**20)
     exports = [models / "translator_en_fr", models / "sentiment"]
     write_server_files(exports, deploy, cpus=3, replicas=4)
@@ -49,13 +51,15 @@ def test_compose(deploy):
     assert limits == {"cpus": "3", "memory": "768m"}
 
 
-def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path):
+@pytest.mark.parametrize("linked", [False, True])
+def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path, linked):
     # A program of that name writes down what it is asked to do.
     docker = tmp_path / "docker"
     docker.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     docker.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    script = deploy / "docker_run.sh"
+    (tmp_path / "current").symlink_to(deploy)
+    script = (tmp_path / "current" if linked else deploy) / "docker_run.sh"
     answer = subprocess.run([script], env=environment, cwd="/", capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     arguments = answer.stdout.splitlines()
@@ -69,7 +73,8 @@ def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path):
         kind, mode, target, source = (value.partition("=")[2] or value for value in mount)
         assert (kind, mode) == ("bind", "readonly") and source.startswith("/")
         inside = "models.config" if target == "/config" else "1/weights"
-        assert pathlib.Path(source, inside).is_file(), mount
+        # To Docker `..` is the folder that is written before it, be it a link.
+        assert pathlib.Path(os.path.normpath(source), inside).is_file(), mount
         targets.append(target)
     assert targets == ["/models/translator_en_fr", "/models/sentiment", "/config"]
     assert "127.0.0.1:8501:8501" in arguments
@@ -103,6 +108,23 @@ def test_kubernetes(deploy):
     assert template["spec"]["securityContext"]["runAsNonRoot"] is True
 
 
+def write_version(folder, facts):
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "assets.extra" / "keras_tx.json").write_text(facts)
+    (folder / "saved_model.pb").touch()
+
+
+def test_an_image_is_a_text_in_yaml_too(tmp_path):
+    write_version(tmp_path / "model" / "1", "{}")
+    image = "1:30"  # A number of base 60.
+    write_server_files([tmp_path / "model"], tmp_path, image=image)
+    (service,) = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"].values()
+    documents = yaml.safe_load_all((tmp_path / "kubernetes.yaml").read_text())
+    (deployment,) = (document for document in documents if document["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert service["image"] == container["image"] == image
+
+
 FROZEN, XLA = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "--xla_cpu_compilation_enabled=true"
 
 
@@ -119,9 +141,7 @@ FROZEN, XLA = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS", "--xla_cpu_compilation_enabled=
 def test_what_exports_need_of_a_server(tmp_path, facts, frozen, xla):
     exports = [tmp_path / "one", tmp_path / "two"]
     for export, known in zip(exports, facts, strict=True):
-        file = export / "1" / "assets.extra" / "keras_tx.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(known))
+        write_version(export / "1", json.dumps(known))
     write_server_files(exports, tmp_path)
     (service,) = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"].values()
     assert service.get("environment", {}) == ({FROZEN: "1"} if frozen else {})
@@ -138,18 +158,14 @@ def test_what_exports_need_of_a_server(tmp_path, facts, frozen, xla):
 
 def test_an_older_version_counts_where_it_is_served(tmp_path):
     for number, known in ((1, {"xla": True}), (2, {}), (3, {})):
-        file = tmp_path / "model" / str(number) / "assets.extra" / "keras_tx.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(known))
+        write_version(tmp_path / "model" / str(number), json.dumps(known))
     for stable, xla in ((2, False), (1, True)):  # Served are 2 and 3, then 1 and 3.
         write_server_files([tmp_path / "model"], tmp_path, stable={"model": stable})
         assert (XLA in (tmp_path / "docker_run.sh").read_text()) is xla
 
 
 def test_damaged_facts(tmp_path):
-    file = tmp_path / "model" / "1" / "assets.extra" / "keras_tx.json"
-    file.parent.mkdir(parents=True)
-    file.write_text("{")
+    write_version(tmp_path / "model" / "1", "{")
     with pytest.raises(ValueError, match="expected JSON. Received: .*keras_tx.json"):
         write_server_files([tmp_path / "model"], tmp_path / "deploy")
     assert not (tmp_path / "deploy").exists()

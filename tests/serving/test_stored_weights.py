@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_tx.models import TextClassifier
 from keras_tx.serving import check_export, export_saved_model, inspection, read_facts
 from keras_tx.serving.stored_weights import StoredWeights
 
@@ -62,6 +63,28 @@ def test_small_and_whole_weights_are_left_alone_and_shared_ones_stored_once():
     assert len(StoredWeights([large, vector, small, whole, large], "int8").parts) == 1
 
 
+def test_what_would_not_shrink_is_left_alone():
+    def stored(shape, dtype, kind):
+        return bool(StoredWeights([keras.Variable(np.ones(shape), dtype=dtype)], kind).parts)
+
+    # A scale has four bytes, a number one.
+    sizes = (1, 2, 4, 5)
+    for dtype, shrink in (("float32", [2, 4, 5]), ("float16", [5])):
+        assert [size for size in sizes if stored((1024, size), dtype, "int8")] == shrink
+    assert stored((1024, 1), "float32", "float16") and not stored((2, 1024), "float16", "float16")
+
+
+def test_scales_of_small_weights_in_float16():
+    array = np.linspace(-6e-6, 6e-6, 2048).reshape(2, 1024).astype("float16")
+    weight = keras.Variable(array, dtype="float16")
+    stored = StoredWeights([weight], "int8")
+    ((_, scale),) = stored.parts
+    assert scale.dtype == tf.float32
+    # Half a step, and what float16 itself rounds there.
+    error = np.abs(read(stored, weight).astype("float32") - array.astype("float32"))
+    assert (error <= 6e-6 / 254 + 2**-25).all()
+
+
 def test_an_unknown_kind():
     with pytest.raises(ValueError, match="weights expected one of .* Received: weights='int4'"):
         StoredWeights([], "int4")
@@ -96,6 +119,23 @@ def test_an_export_is_smaller_and_runs_as_on_a_server(kind, name, request, tmp_p
     stored, _ = inspection.stored_bytes(version / "variables" / "variables")
     assert stored == sum(array.nbytes for array in arrays) - saved
     assert stored < 0.6 * sum(array.nbytes for array in arrays)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("float16", 2), ("int8", 2), ("int8", 12)])
+def test_a_table_of_ngrams_in_float16(subwords, kind, classes, tmp_path):
+    """It has one number a row for two labels; for more, one for each."""
+    labels = [f"label {number}" for number in range(classes)]
+    arguments = {"ngram_buckets": 2048, "ngram_dtype": "float16", "num_layers": 0}
+    model = TextClassifier.from_preset("tiny", subwords, labels=labels, **arguments)
+    (table,) = (weight for weight in model.weights if weight.dtype == "float16")
+    assert table.shape == (2048, classes if classes > 2 else 1)
+    table.assign(np.random.default_rng(1).normal(scale=0.1, size=table.shape))
+    version = model.export(tmp_path, weights=kind, warm_up=False)
+    assert check_export(version, model).problems == []
+    reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    dtypes, shapes = reader.get_variable_to_dtype_map(), reader.get_variable_to_shape_map()
+    found = {dtypes[name] for name, shape in shapes.items() if shape == list(table.shape)}
+    assert found == {tf.int8 if classes == 12 else tf.float16}
 
 
 def test_other_weights_than_those_are_found(subword_classifier, tmp_path):

@@ -34,6 +34,18 @@ def test_it_is_what_keras_computes_where_both_apply():
     assert float(ours(LABELS, LOGITS)) == pytest.approx(float(theirs(LABELS, LOGITS)), rel=1e-5)
 
 
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0])])
+def test_a_single_label_may_lack_its_axis(weights):
+    labels, logits = LABELS[:, 0], LOGITS[:, :1]
+    theirs = keras.losses.BinaryCrossentropy(
+        from_logits=True, reduction="sum_over_batch_size" if weights is None else "sum"
+    )
+    expected = float(theirs(labels, logits, weights)) / (1 if weights is None else 2.5)
+    for given in (labels, labels[:, None]):
+        found = float(MultiLabelCrossentropy()(given, logits, weights))
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_it_is_saved_with_a_model():
     config = keras.saving.serialize_keras_object(MultiLabelCrossentropy(0.1, name="mine"))
     again = keras.saving.deserialize_keras_object(config)
@@ -43,3 +55,8 @@ def test_it_is_saved_with_a_model():
 def test_errors():
     with pytest.raises(ValueError, match="label_smoothing=1"):
         MultiLabelCrossentropy(1)
+    with pytest.raises(ValueError, match="Received: reduction='sum'"):
+        MultiLabelCrossentropy(reduction="sum")
+    for labels in (LABELS[0], LABELS[:, :2], LABELS[..., None]):
+        with pytest.raises(ValueError, match=r"shape of y_pred, \(2, 3\). Received: "):
+            MultiLabelCrossentropy()(labels, LOGITS)

@@ -83,3 +83,13 @@ def test_wrong_factors():
         LayerwiseAdamW(0.1, [-1.0])
     with pytest.raises(ValueError, match="each of 2 variables. Received: 1"):
         LayerwiseAdamW(0.1, [1.0]).build([keras.Variable([1.0]), keras.Variable([1.0])])
+
+
+def test_the_decay_is_whole_again_at_the_next_step():
+    variables = [keras.Variable([1.0]), keras.Variable([1.0])]
+    optimizer = LayerwiseAdamW(0.1, factors=[1.0, 0.5], weight_decay=0.1)
+    for _ in range(2):
+        optimizer.apply([np.zeros(1, "float32")] * 2, variables)
+    expected = [(1 - 0.1 * 0.1) ** 2, (1 - 0.1 * 0.1 * 0.5) ** 2]
+    np.testing.assert_allclose([float(v.value[0]) for v in variables], expected, rtol=1e-6)
+    assert optimizer.weight_decay == 0.1

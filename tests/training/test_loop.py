@@ -219,6 +219,52 @@ def test_an_interrupt_while_the_best_weights_are_written(tmp_path, monkeypatch, 
     ]
 
 
+def test_steps_are_batches_also_where_gradients_are_accumulated(tmp_path):
+    read = []
+
+    def batches(step):
+        read.append(step)
+        return data.repeat()
+
+    data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones(4)))
+    history = fit_network(
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]),
+        batches,
+        data,
+        loss=TokenCrossentropy(),
+        optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=4),
+        options=TrainingOptions(total_steps=8, steps_per_round=4, progress=False, average=None),
+    )
+    assert (steps(history), read) == ([4, 8, 8], [0, 4])
+
+
+def test_weights_in_bfloat16_are_kept_too(tmp_path):
+    def network():
+        keras.utils.set_random_seed(0)
+        dense = keras.layers.Dense(3, dtype="bfloat16")
+        return keras.Sequential([keras.Input((2,)), dense])
+
+    data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones(4)))
+
+    def fit(network, steps, directory=None, resume=False):
+        options = {"steps_per_round": 2, "progress": False, "average_count": 2}
+        options |= {"directory": directory, "resume": resume}
+        return fit_network(
+            network,
+            lambda step: data.repeat(),
+            data,
+            loss=TokenCrossentropy(),
+            optimizer=keras.optimizers.SGD(0.1),
+            options=TrainingOptions(total_steps=steps, **options),
+        )
+
+    whole, begun, resumed = network(), network(), network()
+    fit(whole, 4)
+    fit(begun, 2, tmp_path)
+    fit(resumed, 4, tmp_path, resume=True)
+    assert same_weights(resumed, whole) and resumed.weights[0].dtype == "bfloat16"
+
+
 def test_without_resume_an_old_checkpoint_counts_for_nothing(tmp_path):
     expected = build_network(seed=1)
     train(expected, total_steps=4, steps_per_round=2)

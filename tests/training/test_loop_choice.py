@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.training import TrainingOptions, fit_network
+from keras_tx.training.weights import write_arrays
 
 # One weight w, loss w²: a step of SGD multiplies w by 1 - 2 · learning rate.
 
@@ -101,9 +102,15 @@ def test_another_figure_than_before_the_stop(tmp_path):
 
 def test_another_average_or_optimizer_than_before_the_stop(tmp_path):
     one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="last")
-    message = "average expected 'last', as the training to resume has it. Received: average='ema'"
+    message = "average expected 'last', as the training to resume has it. Received: average='best'"
     with pytest.raises(ValueError, match=message):
-        one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="ema", resume=True)
+        one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="best", resume=True)
+
+
+def test_a_moving_average_that_the_optimizer_does_not_keep(tmp_path):
+    with pytest.raises(ValueError, match="use_ema=True, .* Received: SGD with use_ema=False"):
+        one_weight(2.0, 0.1, directory=tmp_path, total_steps=2, average="ema")
+    assert not list(tmp_path.iterdir())
 
 
 def test_minutes_go_on_after_a_stop(tmp_path):
@@ -170,3 +177,98 @@ def test_progress_goes_to_standard_error(capsys):
     one_weight(1.0, 0.1, total_steps=3, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "3/3" in err and "val_loss" in err
+
+
+def test_patience_goes_on_after_a_stop(tmp_path):
+    one_weight(2.0, 1.25, directory=tmp_path, total_steps=2, patience=2)  # 9, 20.25: one in vain
+    _, history = one_weight(2.0, 1.25, directory=tmp_path, total_steps=50, patience=2, resume=True)
+    assert steps(history)[-2:] == [3, 3]
+
+
+def test_a_round_that_is_as_good_as_the_best_is_no_better():
+    _, history = one_weight(2.0, 0.0, total_steps=50, patience=2)  # The loss stays 4.
+    assert steps(history)[:-1] == [1, 2, 3]
+    assert history[-1]["step"] == 3 and history[-1]["chosen"] == "best"
+
+
+def test_the_minutes_are_those_of_one_call(tmp_path, monkeypatch):
+    now = [0.0]
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("keras_tx.training.loop.time", clock)
+
+    def three_minutes(epoch, logs):
+        now[0] += 180
+
+    options = {
+        "directory": tmp_path,
+        "max_minutes": 5,
+        "callbacks": [keras.callbacks.LambdaCallback(on_epoch_end=three_minutes)],
+    }
+    _, history = one_weight(1.0, 0.1, total_steps=50, **options)
+    assert steps(history) == [1, 2, 2]
+    _, history = one_weight(1.0, 0.1, total_steps=50, resume=True, **options)
+    assert steps(history)[-3:] == [3, 4, 4]
+
+
+def test_what_is_better_than_the_last_round_but_not_than_the_best_is_not_kept():
+    values = iter([3.0, 1.0, 2.0, 2.5])
+
+    def figures(network):
+        return {"val_figure": next(values)}
+
+    weight, history = one_weight(
+        1.0, 0.25, total_steps=4, monitor="val_figure", scorers=[figures]
+    )  # times 0.5: 0.5, 0.25, …
+    assert weight == pytest.approx(0.5)
+    assert history[-1]["val_figure"] == 3.0
+
+
+def test_a_checkpoint_is_saved_once_in_so_many_seconds(tmp_path, monkeypatch):
+    now, saved = [0.0], []
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("keras_tx.training.loop.time", clock)
+
+    def write(path, arrays, facts):
+        if path.name == "state.npz":
+            saved.append(facts["step"])
+        write_arrays(path, arrays, facts)
+
+    monkeypatch.setattr("keras_tx.training.loop.write_arrays", write)
+
+    def forty_seconds(batch, logs):
+        now[0] += 40
+
+    one_weight(
+        1.0,
+        0.1,
+        directory=tmp_path,
+        total_steps=10,
+        steps_per_round=10,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_begin=forty_seconds)],
+        save_seconds=120,
+    )
+    assert saved == [3, 6, 9, 10]
+
+
+def test_an_old_checkpoint_is_gone_before_the_first_step(tmp_path):
+    """Else a run killed before its first checkpoint would, resumed, go on with the old one."""
+
+    class Killed(Exception):
+        pass
+
+    def kill(batch, logs):
+        raise Killed
+
+    one_weight(1.0, 0.1, directory=tmp_path, total_steps=1, average="last")
+    assert (tmp_path / "state.npz").exists() and (tmp_path / "best.npz").exists()
+    killer = keras.callbacks.LambdaCallback(on_train_batch_begin=kill)
+    with pytest.raises(Killed):
+        one_weight(1.0, 0.1, directory=tmp_path, total_steps=1, callbacks=[killer])
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_of_rounds_that_are_alike_the_first_is_kept():
+    weight, _ = one_weight(
+        1.0, 0.25, total_steps=3, monitor="val_figure", scorers=[lambda network: {"val_figure": 1}]
+    )  # times 0.5
+    assert weight == pytest.approx(0.5)

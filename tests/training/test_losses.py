@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_tx.training import TokenCrossentropy
 from keras_tx.training.losses import smoothed_crossentropy
@@ -113,6 +114,30 @@ def test_labels_of_rank_one(batch):
     np.testing.assert_allclose(float(TokenCrossentropy(0.2)(labels, logits)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("padding_id", [-1, -100, 255])
+def test_padding_need_not_be_an_id(batch, padding_id):
+    labels, logits = batch
+    logits = keras.Variable(logits)
+    gradients = []
+    for padding in (0, padding_id):
+        loss = TokenCrossentropy(0.1, padding)
+        with tf.GradientTape() as tape:
+            value = loss(np.where(labels == 0, padding, labels), logits)
+        gradients.append(tape.gradient(value, logits.value))
+    np.testing.assert_array_equal(gradients[0], gradients[1])
+    assert np.abs(gradients[0]).max() > 0
+
+
+def test_weights_in_a_column(batch):
+    labels, logits = batch[0][:, 0], batch[1][:, 0]
+    weights = np.array([0.5, 1, 2, 0], "float32")
+    expected = twin(labels, logits, weights)
+    for given in (weights, weights[:, None]):
+        np.testing.assert_allclose(
+            float(TokenCrossentropy()(labels, logits, given)), expected, rtol=1e-5
+        )
+
+
 def test_all_padding_is_zero(batch):
     loss = TokenCrossentropy(0.1, padding_id=0)
     assert float(loss(np.zeros((4, 5), int), batch[1])) == 0.0
@@ -213,3 +238,15 @@ def test_serialization():
 def test_errors(smoothing):
     with pytest.raises(ValueError, match=rf"in \[0, 1\). Received: label_smoothing={smoothing}"):
         TokenCrossentropy(smoothing)
+
+
+def test_there_is_one_reduction():
+    TokenCrossentropy(reduction="mean_with_sample_weight")
+    with pytest.raises(ValueError, match="the mean of what counts. Received: reduction='sum'"):
+        TokenCrossentropy(reduction="sum")
+
+
+def test_weights_below_one_do_not_make_the_loss_smaller():
+    labels, logits = np.array([[1]]), np.array([[[1.0, 2.0]]], "float32")
+    whole = float(TokenCrossentropy()(labels, logits))
+    assert float(TokenCrossentropy()(labels, logits, np.array([[0.25]]))) == pytest.approx(whole)

@@ -132,3 +132,10 @@ def test_the_other_arguments_are_checked():
         masking(begins_word=np.ones(3, bool))
     with pytest.raises(ValueError, match="not special. Received: vocabulary_size=4"):
         masking(vocabulary_size=4)
+
+
+def test_a_mask_that_stands_in_the_text_is_not_foretold():
+    masking = TokenMasking(mask_id=40, vocabulary_size=40)
+    ids = np.where(np.arange(100) % 2, 40, 7)[None].astype("int32")
+    _, _, labels = masking(ids, np.random.default_rng(0))
+    assert set(labels.ravel().tolist()) <= {0, 7}

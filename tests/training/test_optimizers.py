@@ -78,3 +78,20 @@ def test_half_precision_is_near_the_whole_and_leaves_the_weights_whole():
 def test_an_unknown_one():
     with pytest.raises(ValueError, match=r"\('adam', 'muon'\). Received: optimizer='sgd'"):
         new_optimizer("sgd", RATE, TrainingOptions(total_steps=1))
+
+
+def test_what_decays():
+    """Without a gradient nothing else is left."""
+    kernel, vector = (np.full(shape, 100.0, "float32") for shape in ((3, 3), (3,)))
+    for name, decay in (("adam", 0), ("muon", 0.004)):
+        variables = [keras.Variable(kernel), keras.Variable(vector)]
+        optimizer = new_optimizer(name, RATE, TrainingOptions(total_steps=1, clip_norm=None))
+        optimizer.apply([np.zeros_like(kernel), np.zeros_like(vector)], variables)
+        np.testing.assert_array_equal(variables[0], kernel)
+        np.testing.assert_allclose(variables[1], vector * (1 - RATE * decay), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "beta"), [("adam", "beta_2"), ("muon", "adam_beta_2")])
+def test_the_second_moment_is_that_of_transformers(name, beta):
+    optimizer = new_optimizer(name, RATE, TrainingOptions(total_steps=1))
+    assert getattr(optimizer, beta) == 0.98 and optimizer.epsilon == 1e-9

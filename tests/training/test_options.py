@@ -3,6 +3,7 @@
 import pytest
 
 from keras_tx.training import TrainingOptions
+from keras_tx.training.options import steps_of
 
 
 def test_a_loss_is_better_when_low_and_anything_else_when_high():
@@ -32,3 +33,10 @@ def test_a_loss_is_better_when_low_and_anything_else_when_high():
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         TrainingOptions(**arguments)
+
+
+def test_steps_of_epochs():
+    assert [steps_of(epochs, 10) for epochs in (1, 1.5, 0.001)] == [10, 15, 1]
+    for epochs in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="epochs expected a positive number. Received: epochs"):
+            steps_of(epochs, 10)

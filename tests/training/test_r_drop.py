@@ -68,6 +68,17 @@ def test_the_divergence_of_far_apart_logits_is_a_number():
     np.testing.assert_allclose(shifted, [0.0], atol=1e-5)  # The same distribution.
 
 
+def test_ids_that_are_forbidden_in_both_passes():
+    logits = tf.constant([[0.0, 1.0, -np.inf], [1.0, 0.0, -np.inf]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = RDropCrossentropy(alpha=1.0)(np.array([0]), logits)
+    gradient = tape.gradient(loss, logits).numpy()
+    whole = RDropCrossentropy(alpha=1.0)(np.array([0]), logits[:, :2])
+    np.testing.assert_allclose(loss, whole, rtol=1e-6)
+    assert np.isfinite(gradient).all() and (gradient[:, 2] == 0).all()
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_in_training_only_dropout_costs(batch, dropout):
     """Also with the mask of a network, on all rows of which it must count."""

@@ -44,3 +44,13 @@ def test_the_cool_down_leads_to_zero_by_hand():
     assert float(cooled(20)) == 0.0
     with pytest.raises(ValueError, match="Received: cooldown_steps=10, total_steps=None"):
         InverseSquareRoot(0.01, cooldown_steps=10)
+
+
+def test_the_rate_does_not_fall_below_zero():
+    schedule = InverseSquareRoot(1.0, 2, total_steps=10, cooldown_steps=5)
+    assert [float(schedule(step)) for step in (10, 11, 30)] == [0, 0, 0]
+
+
+def test_all_of_the_training_may_be_a_cooldown():
+    schedule = InverseSquareRoot(1.0, 1, total_steps=4, cooldown_steps=4)
+    assert float(schedule(0)) == pytest.approx(1.0)

@@ -45,6 +45,21 @@ def test_it_agrees_with_keras():
     assert float(TokenAccuracy()(labels, scores)) == pytest.approx(expected)
 
 
+def test_what_a_mask_leaves_out_does_not_count():
+    """As in the loss, and in Keras' own accuracy."""
+    ids = keras.Input((None,), dtype="int32")
+    embedding = keras.layers.Embedding(8, 8, mask_zero=True)
+    network = keras.Model(ids, embedding(ids))
+    embedding.set_weights([np.eye(8)])  # The likeliest id is the input's.
+    both = {"metrics": [TokenAccuracy(name="ours"), keras.metrics.SparseCategoricalAccuracy("own")]}
+    network.compile(loss="sparse_categorical_crossentropy", **both)
+    labels = np.array([[1, 2, 7, 7]])
+    found = network.evaluate(np.array([[1, 2, 3, 0]]), labels, verbose=0, return_dict=True)
+    assert found["ours"] == pytest.approx(2 / 3) and found["own"] == pytest.approx(2 / 3)
+    scores = embedding(np.array([[1, 2, 3, 0]] * 2))  # Of two passes, each with its mask.
+    assert float(TokenAccuracy()(labels, scores)) == pytest.approx(2 / 3)
+
+
 def test_config_round_trip():
     accuracy = TokenAccuracy(padding_id=3, name="mine")
     assert TokenAccuracy.from_config(accuracy.get_config()).get_config() == accuracy.get_config()

@@ -101,3 +101,20 @@ def test_clear_and_errors(tmp_path):
         average.mean()
     with pytest.raises(ValueError, match="positive integer. Received: count=0"):
         SnapshotAverage(tmp_path, count=0)
+
+
+def test_a_new_file_takes_the_place_of_the_old_one_at_once(tmp_path):
+    """Copied over the old one, half of each would be there for a moment."""
+    write_arrays(tmp_path / "state.npz", [np.ones(2)], {"step": 1})
+    (tmp_path / "still.npz").hardlink_to(tmp_path / "state.npz")
+    write_arrays(tmp_path / "state.npz", [np.zeros(2)], {"step": 2})
+    assert read_arrays(tmp_path / "still.npz")[1] == {"step": 1}
+    assert read_arrays(tmp_path / "state.npz")[1] == {"step": 2}
+
+
+def test_the_mean_of_half_precision_is_not_summed_in_it(tmp_path):
+    average = SnapshotAverage(tmp_path, count=2)
+    for step in range(2):
+        average.add(step, [np.full(2, 40_000, "float16")])  # Together more than 65,504
+    (mean,) = average.mean()
+    assert mean.dtype == "float16" and mean.tolist() == [40_000, 40_000]
