@@ -190,7 +190,7 @@ def test_an_interrupted_run_says_how_to_go_on(models, run, tmp_path):
     ("arguments", "message"),
     [
         (["--model", "sentiment_imdb", "x"], "expected a Translator. Received: --model"),
-        (["--model", "nothing", "x"], "'translator_en_fr']. Received: 'nothing'"),
+        (["--model", "nothing", "x"], "'translator_en_fr'], of saved_models/ here"),
         (["--output", ""], "expected a file. Received: --output ''"),
     ],
 )
