@@ -9,10 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# What the library raises on purpose, and what the files and packages of a machine do. Anything
-# else is a mistake of the program, of which the traceback is needed.
-EXPECTED_ERRORS = (OSError, ValueError, ImportError, RuntimeError)
 LONGEST_MESSAGE = 1000
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether files, packages or what was given are the reason: the library says what it expected.
+
+    Anything else is a mistake of the program, of which the traceback is needed.
+    """
+    return isinstance(error, OSError | ModuleNotFoundError) or "xpected " in str(error)
 
 
 def one_line_errors(main: Callable[..., None]) -> Callable[..., None]:
@@ -22,8 +27,8 @@ def one_line_errors(main: Callable[..., None]) -> Callable[..., None]:
     def program(*arguments: Any, **options: Any) -> None:
         try:
             main(*arguments, **options)
-        except EXPECTED_ERRORS as error:
-            if sys.flags.dev_mode:
+        except Exception as error:
+            if sys.flags.dev_mode or not is_expected(error):
                 raise
             text = " ".join(str(error).split()) or type(error).__name__
             sys.exit(f"Error: {text[:LONGEST_MESSAGE]}")

@@ -13,6 +13,7 @@ CHECKPOINT, SETTINGS = "state.npz", "settings.json"
 TOKENIZERS = ("tokenizer", "target_tokenizer")
 # What may change when a run goes on: where its files are, and how long it takes.
 NO_SETTINGS = {"data", "output", "epochs", "minutes", "resume", "overwrite"}
+PATHS = {"also", "backbone", "start_from", "tokenizer_of"}
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def begin_run(arguments: argparse.Namespace) -> None:
     """Keep the options of a new run, or compare them with those of the run that goes on.
 
-    To be called when the data has been read: a mistake there must not cost an earlier run.
+    To be called when the data has been read.
 
     Raises:
         FileExistsError: when there is a run, and neither `--resume` nor `--overwrite` is given.
@@ -35,8 +36,10 @@ def begin_run(arguments: argparse.Namespace) -> None:
     checkpoint, record = arguments.output / CHECKPOINT, arguments.output / SETTINGS
     settings = _settings(arguments)
     if arguments.resume and checkpoint.exists():
-        if record.exists():  # There was none before there were settings.
+        if record.exists():
             _compare(settings, record)
+        else:  # Of a run before there were settings.
+            write_json(record, settings)
         return
     if checkpoint.exists() and not arguments.overwrite:
         raise FileExistsError(
@@ -45,7 +48,7 @@ def begin_run(arguments: argparse.Namespace) -> None:
         )
     # Before there is a new vocabulary: with that, the old run would go on as nonsense.
     checkpoint.unlink(missing_ok=True)
-    if record.exists():
+    if record.exists() and not (arguments.resume and _read(record) == settings):
         for name in TOKENIZERS:
             shutil.rmtree(arguments.output / name, ignore_errors=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -55,14 +58,18 @@ def begin_run(arguments: argparse.Namespace) -> None:
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options that a run keeps; of a path its name, for folders may be moved."""
     kept = {name: value for name, value in vars(arguments).items() if name not in NO_SETTINGS}
-    return json.loads(json.dumps(kept, default=lambda path: path.name))
+    for name in PATHS.intersection(kept):
+        if isinstance(kept[name], list):
+            kept[name] = [pathlib.PurePath(path).name for path in kept[name]]
+        elif kept[name] is not None:
+            kept[name] = pathlib.PurePath(kept[name]).name
+    return json.loads(json.dumps(kept, default=str))  # Tuples are lists there.
 
 
 def _compare(settings: dict[str, Any], record: pathlib.Path) -> None:
-    try:
-        before = dict(json.loads(record.read_text(encoding="utf-8")))
-    except (TypeError, ValueError):
-        raise ValueError(f"{record} expected the options of a run. Received: none") from None
+    before = _read(record)
+    if before is None:
+        raise ValueError(f"{record} expected the options of a run. Received: none")
     for name, value in settings.items():
         # An option that came later has no value there.
         if before.get(name, value) != value:
@@ -70,6 +77,13 @@ def _compare(settings: dict[str, Any], record: pathlib.Path) -> None:
                 f"--{name.replace('_', '-')} expected {before[name]!r}, as the run to resume has "
                 f"it. Received: {value!r} (--overwrite starts anew)"
             )
+
+
+def _read(record: pathlib.Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")))
+    except (TypeError, ValueError):
+        return None
 
 
 def require_a_round(history: list[dict[str, Any]], arguments: argparse.Namespace) -> None:

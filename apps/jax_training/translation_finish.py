@@ -1,7 +1,7 @@
 """Last part of the recipe: a student's weights to a translator in one file, and its scores.
 
-    python apps/jax_training/translation_finish.py --data en-fr --run runs/multi30k \
-        --output runs/multi30k/finished --test test/multi30k_2016 --num-heads 4
+    python apps/jax_training/translation_finish.py --data en-fr --run runs/multi30k_jax \
+        --output runs/multi30k_jax/finished --test test/multi30k_2016 --num-heads 4
 
 The protocol `moses_lowercased` needs the extra `evaluation`.
 """

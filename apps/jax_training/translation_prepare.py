@@ -1,6 +1,6 @@
 """First part of the translators' recipe on an accelerator: sentence pairs to token ids.
 
-    python apps/jax_training/translation_prepare.py --data en-fr --output runs/multi30k \
+    python apps/jax_training/translation_prepare.py --data en-fr --output runs/multi30k_jax \
         --corpus multi30k --validate multi30k --vocabulary-size 6000 --variants 1
 
 Needs the packages of keras_tx; what comes after it needs JAX (`pip install jax`) and Keras only.

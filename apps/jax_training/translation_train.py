@@ -1,6 +1,6 @@
 """Second part of the recipe: translators from token ids, on an accelerator, in JAX.
 
-    KERAS_BACKEND=jax python apps/jax_training/translation_train.py --run runs/multi30k \
+    KERAS_BACKEND=jax python apps/jax_training/translation_train.py --run runs/multi30k_jax \
         --teachers 4 --reverse 4 --students 2
 
 Data diversification (Nguyen et al. 2020): teachers of both directions translate all training

@@ -228,17 +228,15 @@ def _further_settings(
     adversarial: Any = None,
     **others: Any,
 ) -> dict[str, Any]:
-    """What decides how a training goes, of the options that were given."""
-    settings: dict[str, Any] = {}
-    if begun is not None:  # Another model's ids would mean other tokens.
-        settings["backbone (its vocabulary's checksum)"] = checksum(begun.tokenizer.vocabulary)
-    if class_weights is not None:
-        settings["class weights"] = class_weights
-    if unlabelled:
-        settings["unlabelled texts (their checksum)"] = checksum(unlabelled)
-    if adversarial is not None:
-        settings["adversarial shift"] = adversarial.shift
-    return settings
+    """What decides how a training goes, of the options that may be left out."""
+    tokens = None if begun is None else begun.tokenizer.vocabulary
+    return {
+        # Another model's ids would mean other tokens.
+        "backbone (its vocabulary's checksum)": tokens and checksum(tokens),
+        "class weights": class_weights,
+        "unlabelled texts (their checksum)": checksum(unlabelled) if unlabelled else None,
+        "adversarial shift": adversarial and adversarial.shift,
+    }
 
 
 def _train_classifier(

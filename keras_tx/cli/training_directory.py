@@ -121,10 +121,10 @@ class TrainingDirectory:
                 f"expected the settings of the stopped training. Received: {str(record)!r}, which "
                 "has none (--overwrite starts anew)"
             )
-        for name in {**before, **settings}:
-            if before.get(name) != settings.get(name):
+        for name, value in before.items():  # An earlier version knew fewer.
+            if settings.get(name) != value:
                 raise ValueError(
-                    f"expected the {name} of the stopped training: {before.get(name)!r}. "
+                    f"expected the {name} of the stopped training: {value!r}. "
                     f"Received: {settings.get(name)!r} (--overwrite starts anew)"
                 )
 

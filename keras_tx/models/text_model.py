@@ -102,7 +102,8 @@ class TextModel(keras.Model, abc.ABC):
     def _weights_checksum(self) -> int:
         checksum = 0
         for weight in self.network.weights:
-            checksum = zlib.crc32(np.asarray(weight).tobytes(), checksum)
+            array = np.ascontiguousarray(weight)
+            checksum = zlib.crc32(array.reshape(-1).view("uint8"), checksum)  # Not of a copy.
         return checksum
 
     def save(
@@ -186,7 +187,7 @@ class TextModel(keras.Model, abc.ABC):
         ]
         if unknown := sorted(set(options).difference(known)):
             raise TypeError(
-                f"export expected options of {format!r} among {', '.join(known)}. "
+                f"export expected options of {format!r} among {', '.join(known) or 'none'}. "
                 f"Received: {', '.join(unknown)}"
             )
         return formats[format](directory, **options)
@@ -234,12 +235,8 @@ class TextModel(keras.Model, abc.ABC):
         part, twin = self._trained_part(precision)
         twin.set_weights(part.get_weights())
         for variable, own in zip(twin.weights, part.weights, strict=True):
-            variable.trainable = own.trainable
-        if not twin.trainable_weights:
-            raise ValueError(
-                "training expected layers that are trainable. "
-                f"Received: {self.name!r}, of which all are frozen"
-            )
+            if not own.trainable:  # What only the twin has frozen is never trained.
+                variable.trainable = False
         yield twin
         part.set_weights(twin.get_weights())
         self._forget_graphs()
@@ -251,6 +248,11 @@ class TextModel(keras.Model, abc.ABC):
                 f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
             )
         require_whole_weights(self.network, "training")
+        if not self._trained_part(precision)[0].trainable_weights:
+            raise ValueError(
+                "training expected layers that are trainable. "
+                f"Received: {self.name!r}, of which all are frozen"
+            )
 
     def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
         """What of the network gradients train, and a new network of the same weights for it."""

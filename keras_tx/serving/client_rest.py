@@ -270,7 +270,10 @@ def from_json(content: Any, description: TensorDescription) -> np.ndarray:
 
 def _numbers(content: Any, dtype: str) -> np.ndarray:
     # Asked for numbers, NumPy would make NaN of null, and truth of any text.
-    if np.array(content).dtype.kind not in "biuf":
+    array = np.array(content)  # Of numbers beyond 64 bits, which a float may be, of objects.
+    if array.dtype.kind not in "biuf" and not all(
+        isinstance(number, int | float) for number in array.ravel()
+    ):
         raise TypeError("null, texts or others that are no numbers")
     return np.array(content, dtype)
 

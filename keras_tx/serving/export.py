@@ -133,10 +133,10 @@ def _base_directory(directory: str | os.PathLike) -> pathlib.Path:
     directory = pathlib.Path(directory)
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"expected a directory. Received: {directory}, which is a file")
-    if _PATTERN.search(str(directory.resolve())):
+    if _PATTERN.search(str(directory)):
         raise ValueError(
             "expected a path without backslashes and [brackets], from which TensorFlow could "
-            f"not load. Received: {str(directory.resolve())!r}"
+            f"not load. Received: {str(directory)!r}"
         )
     _next_version(directory)
     return directory

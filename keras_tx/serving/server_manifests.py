@@ -84,7 +84,8 @@ def docker_run(volumes: Mapping[str, str], server: Server) -> str:
         ]
     )
     # The real place, for folders above it are not those above a link to it.
-    here = """here=$(cd -P "$(dirname "$0")" && pwd -P | sed 's/"/""/g')"""
+    # With CDPATH `cd` would say where it went.
+    here = """here=$(CDPATH= cd -P -- "$(dirname -- "$0")" && pwd -P | sed 's/"/""/g')"""
     return f"#!/bin/sh\n{here} && exec {command}\n"
 
 

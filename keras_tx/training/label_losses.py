@@ -61,16 +61,23 @@ class MultiLabelCrossentropy(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         logits = ops.cast(y_pred, "float32")
         true = ops.cast(y_true, "float32")
-        if len(true.shape) == 1 and logits.shape[-1] == 1:
-            true = true[:, None]
-        pairs = zip(true.shape, logits.shape, strict=False)
-        if len(true.shape) != len(logits.shape) or any(a != b for a, b in pairs if a and b):
-            raise ValueError(
-                f"y_true expected the shape of y_pred, {tuple(logits.shape)}. "
-                f"Received: {tuple(true.shape)}"
-            )
+        if getattr(true.shape, "rank", 0) is not None:  # TensorFlow's may be unknown.
+            true = _like(true, logits)
         targets = (1 - self.label_smoothing) * true + self.label_smoothing / 2
         return ops.softplus(logits) - targets * logits
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "label_smoothing": self.label_smoothing}
+
+
+def _like(true: Any, logits: Any) -> Any:
+    """Labels in the shape of the logits; of a single one without its axis."""
+    if len(true.shape) == 1 and logits.shape[-1] == 1:
+        true = true[:, None]
+    pairs = zip(true.shape, logits.shape, strict=False)
+    if len(true.shape) != len(logits.shape) or any(a != b for a, b in pairs if a and b):
+        raise ValueError(
+            f"y_true expected the shape of y_pred, {tuple(logits.shape)}. "
+            f"Received: {tuple(true.shape)}"
+        )
+    return true

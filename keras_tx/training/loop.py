@@ -14,7 +14,7 @@ import numpy as np
 from keras_tx.training.frozen_weights import require_changing_weights
 from keras_tx.training.lasting_callbacks import LastingCallbacks
 from keras_tx.training.memory import keep_freed_memory
-from keras_tx.training.options import TrainingOptions
+from keras_tx.training.options import TrainingOptions, counting
 from keras_tx.training.progress import ProgressBar
 from keras_tx.training.weights import (
     SnapshotAverage,
@@ -131,7 +131,7 @@ class _Run:
     def step(self) -> int:
         # The optimizer's own count: an interrupt may come between a step and its callbacks. It is
         # of batches: `iterations` counts updates, for which gradients may be accumulated.
-        return int(keras.ops.convert_to_numpy(self.optimizer._iterations))
+        return int(keras.ops.convert_to_numpy(counting(self.optimizer)._iterations))
 
     @property
     def minutes(self) -> float:
@@ -240,7 +240,7 @@ class _Run:
         trained = get_values(self.network.trainable_variables)
         try:
             if self.options.average == "ema":
-                average = get_values(self.optimizer._model_variables_moving_average)
+                average = get_values(counting(self.optimizer)._model_variables_moving_average)
                 set_values(self.network.trainable_variables, average, "moving average")
             figures = self.evaluate(validation)
             values = get_values(self.network.variables)

@@ -97,6 +97,7 @@ class TrainingOptions:
 
     def require_average_of(self, optimizer: Any) -> None:
         """Raise ValueError for a moving average that an optimizer does not keep."""
+        optimizer = counting(optimizer)
         if self.average == "ema" and not optimizer.use_ema:
             raise ValueError(
                 "optimizer expected use_ema=True, for average='ema'. "
@@ -114,6 +115,19 @@ class TrainingOptions:
             raise ValueError(f"monitor expected one of {known}. Received: monitor={self.monitor!r}")
         value = figures[self.monitor]
         return value if self.monitor.endswith("loss") else -value
+
+
+def counting(optimizer: Any) -> Any:
+    """The optimizer that counts steps and averages weights: of a `LossScaleOptimizer` the inner.
+
+    Example:
+        >>> import keras
+        >>> from keras_tx.training.options import counting
+        >>> adam = keras.optimizers.Adam()
+        >>> counting(keras.optimizers.LossScaleOptimizer(adam)) is counting(adam) is adam
+        True
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def steps_of(epochs: float, batches: int) -> int:

@@ -112,13 +112,21 @@ def test_a_training_goes_on_with_its_own_settings_alone(tmp_path, record):
 
 def test_what_the_stopped_training_had_and_this_one_has_not(tmp_path):
     with TrainingDirectory(str(tmp_path)) as first:
-        first.prepare({"seed": 1, "class weights": {"good": 5.0}})
+        first.prepare({"seed": 1, "class weights": {"good": 5.0}, "shift": None})
     (tmp_path / "state.npz").write_text("")
     with (
         pytest.raises(ValueError, match="class weights of the .*: {'good': 5.0}. Received: None"),
         TrainingDirectory(str(tmp_path), resume=True) as again,
     ):
-        again.prepare({"seed": 1})
+        again.prepare({"seed": 1, "class weights": None, "shift": None})
+    with (
+        pytest.raises(ValueError, match="shift of the stopped training: None. Received: 5"),
+        TrainingDirectory(str(tmp_path), resume=True) as again,
+    ):
+        again.prepare({"seed": 1, "class weights": {"good": 5.0}, "shift": 5})
+    with TrainingDirectory(str(tmp_path), resume=True) as later:  # A version that knows of more.
+        settings = {"seed": 1, "class weights": {"good": 5.0}, "shift": None}
+        later.prepare({**settings, "another option": 2})
 
 
 def test_a_checksum_is_of_all_parts_in_order():

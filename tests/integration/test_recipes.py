@@ -111,11 +111,14 @@ def arguments(output, **options):
 
 def test_options_that_say_where_and_how_long_may_change(app, tmp_path):
     directory, output = app("run_directory"), tmp_path / "run"
-    also = [pathlib.Path("more/long")]
-    directory.begin_run(arguments(output, data=pathlib.Path("a"), also=also, seed=1))
-    assert json.loads((output / "settings.json").read_text()) == {"also": ["long"], "seed": 1}
+    kept = {"backbone": "runs/mlm", "start_from": None, "seed": 1}
+    directory.begin_run(arguments(output, data=pathlib.Path("a"), also=["more/long"], **kept))
+    assert json.loads((output / "settings.json").read_text()) == {
+        "also": ["long"], "backbone": "mlm", "start_from": None, "seed": 1
+    }  # fmt: skip
     (output / "state.npz").touch()
-    moved = {"data": pathlib.Path("b"), "also": [pathlib.Path("other/long")], "minutes": 3.0}
+    moved = {"data": pathlib.Path("b"), "also": ["/other/long"], "minutes": 3.0}
+    moved |= {"backbone": "/other/mlm/", "start_from": None}
     # An option that came later is that of no run before.
     directory.begin_run(arguments(output, resume=True, seed=1, new=True, **moved))
     with pytest.raises(ValueError, match="--seed expected 1"):
@@ -125,8 +128,21 @@ def test_options_that_say_where_and_how_long_may_change(app, tmp_path):
 
 def test_a_run_without_settings_goes_on(app, tmp_path):
     (tmp_path / "state.npz").touch()
-    app("run_directory").begin_run(arguments(tmp_path, resume=True, seed=1))
-    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    directory = app("run_directory")
+    directory.begin_run(arguments(tmp_path, resume=True, seed=1))
+    assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "state.npz"}
+    with pytest.raises(ValueError, match="--seed expected 1"):  # From now on.
+        directory.begin_run(arguments(tmp_path, resume=True, seed=2))
+
+
+def test_before_the_first_checkpoint_the_vocabulary_is_kept(app, tmp_path):
+    directory = app("run_directory")
+    directory.begin_run(arguments(tmp_path, seed=1))
+    (tmp_path / "tokenizer").mkdir()
+    directory.begin_run(arguments(tmp_path, seed=1, resume=True))
+    assert (tmp_path / "tokenizer").is_dir()
+    directory.begin_run(arguments(tmp_path, seed=2, resume=True))
+    assert not (tmp_path / "tokenizer").exists()
 
 
 def test_a_run_that_is_lost_takes_its_vocabulary_along(app, tmp_path):
@@ -157,8 +173,9 @@ def test_expected_errors_take_one_line_and_others_their_traceback(app):
     with pytest.raises(SystemExit) as end:
         main(ValueError("expected a.\n  Received: b"))
     assert end.value.code == "Error: expected a. Received: b"
-    with pytest.raises(KeyError):
-        main(KeyError("x"))
+    for error in (KeyError("x"), ValueError("too many values to unpack"), RecursionError("deep")):
+        with pytest.raises(type(error)):
+            main(error)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_tx.data import LabelledTexts
-from keras_tx.models import Backbone, TextClassifier, Translator
+from keras_tx.models import Backbone, RegionBackbone, TextClassifier, Translator
 from keras_tx.text import WordTokenizer
 from keras_tx.training import TokenCrossentropy
 
@@ -147,11 +147,32 @@ def test_what_is_frozen_is_not_trained(classifier, frozen):
     assert not classifier.network.get_layer(frozen[0]).trainable
 
 
-def test_where_all_is_frozen_there_is_nothing_to_train(classifier):
+@pytest.mark.parametrize("ngram_buckets", [0, 16])
+def test_where_all_is_frozen_there_is_nothing_to_train(tokenizer, ngram_buckets):
+    classifier = TextClassifier.from_preset(
+        "tiny", tokenizer, labels=["a", "b"], sequence_length=16, ngram_buckets=ngram_buckets
+    )
     examples = LabelledTexts(["red blue", "one two"], [0, 1], ("a", "b"))
     classifier.trainable = False
+    before = classifier.get_weights()
     with pytest.raises(ValueError, match="layers that are trainable. Received: .*all are frozen"):
         classifier.fit(examples, examples, epochs=1, progress=False)
+    for old, new in zip(before, classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_what_is_never_trained_is_not_when_all_is_thawed(tokenizer):
+    backbone = RegionBackbone(tokenizer, embed_dim=8)
+    classifier = TextClassifier.from_backbone(backbone, labels=["a", "b"], ngram_buckets=0)
+    classifier.network.trainable = False
+    classifier.network.trainable = True
+    known = [weight for weight in classifier.network.weights if "known_regions" in weight.path]
+    before = [np.array(weight) for weight in known]
+    examples = LabelledTexts(["red blue", "one two"] * 8, [0, 1] * 8, ("a", "b"))
+    classifier.fit(examples, examples, epochs=3, progress=False, learning_rate=1e-2)
+    assert known
+    for old, new in zip(before, known, strict=True):
+        np.testing.assert_array_equal(old, np.array(new))
 
 
 @pytest.mark.parametrize("change", ["set", "load", "network", "fit", "train_on_batch", "variable"])
@@ -192,6 +213,12 @@ def test_what_was_quantized_is_not_saved(classifier, tmp_path):
     with pytest.raises(ValueError, match="save expected .* float32. Received: one in int8"):
         classifier.save(tmp_path / "model.keras")
     assert (tmp_path / "model.keras").read_bytes() == before
+
+
+def test_a_format_without_options(tokenizer, tmp_path):
+    translator = Translator.from_preset("tiny", tokenizer)
+    with pytest.raises(TypeError, match="options of 'ctranslate2' among none. Received: weights"):
+        translator.export(tmp_path / "export", "ctranslate2", weights="float16")
 
 
 @pytest.mark.parametrize("option", ["weigths", "precision", "model", "facts", "xla"])

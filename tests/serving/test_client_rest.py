@@ -55,6 +55,11 @@ def test_what_is_no_tensor(content, dtype):
         from_json(content, TensorDescription(dtype, (None,)))
 
 
+def test_numbers_beyond_64_bits():
+    found = from_json([100000000000000000000, 0.5], TensorDescription("float32", (None,)))
+    np.testing.assert_array_equal(found, np.array([1e20, 0.5], "float32"))
+
+
 def test_lists_in_lists_without_end():
     content = []
     for _ in range(10_000):

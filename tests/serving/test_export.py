@@ -102,6 +102,13 @@ def test_places_from_which_tensorflow_loads(tmp_path, name):
     assert signature(text=tf.constant(["four"]))["length"].numpy().tolist() == [4]
 
 
+def test_a_working_directory_may_have_any_name(tmp_path, monkeypatch):
+    (tmp_path / "a[b]").mkdir()
+    monkeypatch.chdir(tmp_path / "a[b]")
+    version = export_saved_model(SIGNATURES, "model")
+    assert tf.saved_model.load(str(version)).signatures["serving_default"]
+
+
 def test_what_killed_exports_left_goes_after_a_day(tmp_path):
     day = 86_400
     ages = {

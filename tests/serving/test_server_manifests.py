@@ -57,10 +57,15 @@ def test_docker_run_is_one_command_with_paths_that_hold(deploy, tmp_path, linked
     docker = tmp_path / "docker"
     docker.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     docker.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CDPATH": "."}
     (tmp_path / "current").symlink_to(deploy)
-    script = (tmp_path / "current" if linked else deploy) / "docker_run.sh"
-    answer = subprocess.run([script], env=environment, cwd="/", capture_output=True, text=True)
+    folder = tmp_path / "current" if linked else deploy
+    script = folder / "docker_run.sh"
+    # By a relative path, where `cd` would look in CDPATH and say what it found.
+    command = ["sh", script.relative_to(folder.parent)]
+    answer = subprocess.run(
+        command, env=environment, cwd=folder.parent, capture_output=True, text=True
+    )
     assert answer.returncode == 0, answer.stderr
     arguments = answer.stdout.splitlines()
     assert arguments[:2] == ["run", "--rm"]

@@ -46,6 +46,17 @@ def test_a_single_label_may_lack_its_axis(weights):
         assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_labels_whose_rank_tensorflow_does_not_know():
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec([None, 3])])
+    def loss(labels, logits):
+        return MultiLabelCrossentropy()(labels, logits)
+
+    found = loss(tf.constant(LABELS, "float32"), LOGITS)
+    assert float(found) == pytest.approx(float(MultiLabelCrossentropy()(LABELS, LOGITS)))
+
+
 def test_it_is_saved_with_a_model():
     config = keras.saving.serialize_keras_object(MultiLabelCrossentropy(0.1, name="mine"))
     again = keras.saving.deserialize_keras_object(config)

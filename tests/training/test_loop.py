@@ -238,6 +238,22 @@ def test_steps_are_batches_also_where_gradients_are_accumulated(tmp_path):
     assert (steps(history), read) == ([4, 8, 8], [0, 4])
 
 
+@pytest.mark.parametrize("average", [None, "ema"])
+def test_an_optimizer_that_scales_the_loss(average):
+    data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones(4)))
+    adam = keras.optimizers.Adam(0.1, use_ema=average == "ema", ema_overwrite_frequency=None)
+    history = fit_network(
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]),
+        lambda step: data.repeat(),
+        data,
+        loss=TokenCrossentropy(),
+        optimizer=keras.optimizers.LossScaleOptimizer(adam),
+        options=TrainingOptions(4, steps_per_round=2, progress=False, average=average),
+        callbacks=[At(9, raising(Killed()))],  # Else it might never end.
+    )
+    assert steps(history) == [2, 4, 4]
+
+
 def test_weights_in_bfloat16_are_kept_too(tmp_path):
     def network():
         keras.utils.set_random_seed(0)
