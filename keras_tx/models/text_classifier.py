@@ -127,10 +127,12 @@ class TextClassifier(TextModel):
         }
         return classification_network(dtype=dtype, **arguments)
 
-    def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
+    def _trained_part(self) -> keras.Model:
         # Gradients are for the encoders alone: see `fit_ngrams`.
-        deep = keras.Model(self.network.input, self.network.get_layer("logits").output)
-        return deep, self.build_network(dtype=precision, ngram_buckets=0)
+        return keras.Model(self.network.input, self.network.get_layer("logits").output)
+
+    def _new_twin(self, precision: str) -> keras.Model:
+        return self.build_network(dtype=precision, ngram_buckets=0)
 
     def tokenizers(self) -> list[Tokenizer]:
         """The tokenizer, in a list."""

@@ -232,7 +232,7 @@ class TextModel(keras.Model, abc.ABC):
         neither ends up in the saved file. What is frozen in the network is frozen in the twin.
         """
         self._check_training(precision)
-        part, twin = self._trained_part(precision)
+        part, twin = self._trained_part(), self._new_twin(precision)
         twin.set_weights(part.get_weights())
         for variable, own in zip(twin.weights, part.weights, strict=True):
             if not own.trainable:  # What only the twin has frozen is never trained.
@@ -248,15 +248,19 @@ class TextModel(keras.Model, abc.ABC):
                 f"precision expected one of {PRECISIONS}. Received: precision={precision!r}"
             )
         require_whole_weights(self.network, "training")
-        if not self._trained_part(precision)[0].trainable_weights:
+        if not self._trained_part().trainable_weights:
             raise ValueError(
                 "training expected layers that are trainable. "
                 f"Received: {self.name!r}, of which all are frozen"
             )
 
-    def _trained_part(self, precision: str) -> tuple[keras.Model, keras.Model]:
-        """What of the network gradients train, and a new network of the same weights for it."""
-        return self.network, self.build_network(dtype=precision)
+    def _trained_part(self) -> keras.Model:
+        """What of the network gradients train."""
+        return self.network
+
+    def _new_twin(self, precision: str) -> keras.Model:
+        """A new network of the shape of that part."""
+        return self.build_network(dtype=precision)
 
     def _forget_graphs(self) -> None:
         self.__dict__.pop("_graphs", None)
